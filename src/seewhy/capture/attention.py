@@ -1,0 +1,95 @@
+"""See attention weights while fused kernels stay on: a function mode recomputes them beside the fused call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+Weights = Float[Tensor, "b h n n"]
+Reduce = Callable[[int, Weights], Weights]
+
+
+class AttentionRecorder(TorchFunctionMode):
+    """Collects square attention weights ``(B, heads, N, N)`` in order of execution.
+
+    Sees ``F.scaled_dot_product_attention``, ``F.multi_head_attention_forward`` (whose weights it asks for: the mode is
+    off inside that composite) and plain ``softmax``. ``tokens`` restricts it to attention over that many tokens, which
+    leaves out windows, channels and selective kernels; None takes every square one. ``reduce(call, weights)`` is
+    applied as soon as weights are seen, so that what is not needed is not kept. ``windowed`` tells that attention was
+    seen whose first dimension is not the batch: windows folded into it.
+    """
+
+    def __init__(self, *, batch: int, tokens: int | None = None, reduce: Reduce = lambda _, weights: weights) -> None:
+        super().__init__()
+        self.weights: list[Weights] = []
+        self.windowed = False
+        self._batch, self._tokens, self._reduce = batch, tokens, reduce
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            self._keep(lambda: scaled_dot_product_weights(*args, **kwargs), _score_shape(*args[:2]))
+            return func(*args, **kwargs)
+        if func is F.multi_head_attention_forward:
+            return self._multi_head(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if func in _SOFTMAX:
+            self._keep(lambda: result.detach().clone(), tuple(result.shape))
+        return result
+
+    def _multi_head(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        asked = {**kwargs, "need_weights": True, "average_attn_weights": False}
+        output, weights = func(*args, **asked)
+        self._keep(lambda: weights.detach(), tuple(weights.shape))
+        if not kwargs.get("need_weights", True):
+            return output, None
+        return output, weights.mean(dim=1) if kwargs.get("average_attn_weights", True) else weights
+
+    def _keep(self, weights: Callable[[], Weights], shape: tuple[int, ...]) -> None:
+        square = len(shape) == 4 and shape[2] == shape[3] > 1
+        self.windowed = self.windowed or (square and shape[0] > self._batch)
+        if square and shape[0] == self._batch and self._tokens in (None, shape[2]):
+            with torch.no_grad():
+                self.weights.append(self._reduce(len(self.weights), weights()))
+
+
+_SOFTMAX = (torch.softmax, F.softmax, Tensor.softmax)
+
+
+def _score_shape(query: Tensor, key: Tensor) -> tuple[int, ...]:
+    return (*query.shape[:-1], key.shape[-2])
+
+
+def scaled_dot_product_weights(
+    query: Float[Tensor, "b h n d"],
+    key: Float[Tensor, "b g m d"],
+    value: Tensor | None = None,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Float[Tensor, "b h n m"]:
+    """``softmax(Q Kᵀ · scale + mask)``, the weights inside a fused attention call (Vaswani 2017, eq. 1).
+
+    Takes the arguments of ``F.scaled_dot_product_attention``; ``value`` and dropout have no part in the weights.
+    """
+    del value, dropout_p
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)
+    scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if is_causal:
+        allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        scores = scores.masked_fill(~allowed, -math.inf)
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+    return scores.softmax(dim=-1)

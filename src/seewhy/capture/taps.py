@@ -1,0 +1,132 @@
+"""Hooks that read layers in passing and start the autograd graph no earlier than the first wanted layer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.models.layers import Layer
+from seewhy.values import LayerError
+
+
+@dataclass
+class Tapped:
+    """What the taps saw: one tensor per wanted layer, as the model computed it."""
+
+    tensors: dict[Layer, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, layer: Layer) -> Tensor:
+        try:
+            return self.tensors[layer]
+        except KeyError:
+            raise LayerError(
+                "SW-L07",
+                f"layer {layer} was not reached in the forward pass",
+                fix="name a layer that runs for this input; gradient checkpointing can hide layers, switch it off",
+            ) from None
+
+
+@contextmanager
+def taps(model: nn.Module, read: tuple[Layer, ...], *, differentiate: tuple[Layer, ...] = ()) -> Iterator[Tapped]:
+    """Read the layers while the model runs; gradients can be taken at those in ``differentiate``.
+
+    A layer read on its output hands a clone onward, so that an in-place operation behind it cannot overwrite what was
+    read. The first differentiated layer becomes a leaf and switches recording on: everything before it runs as in
+    inference. A later one that already carries the graph is left as it is.
+    """
+    tapped = Tapped()
+    modules = dict(model.named_modules())
+    handles = []
+    try:
+        for name in dict.fromkeys(layer.name for layer in read):
+            sides = {side: [x for x in read if x.name == name and x.side == side] for side in ("input", "output")}
+            if sides["input"]:
+                handles.append(modules[name].register_forward_pre_hook(_input_tap(sides["input"], tapped)))
+            if sides["output"]:
+                hook = _output_tap({layer.call: layer for layer in sides["output"]}, set(differentiate), tapped)
+                handles.append(modules[name].register_forward_hook(hook))
+        yield tapped
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _input_tap(layers: list[Layer], tapped: Tapped) -> Callable[[nn.Module, Any], None]:
+    calls = _CallCounter()
+    by_call = {layer.call: layer for layer in layers}
+
+    def read(module: nn.Module, args: Any) -> None:
+        layer = by_call.get(calls.next())
+        if layer is None or not calls.own_thread:
+            return
+        if not args or not isinstance(args[0], Tensor):
+            raise LayerError("SW-L11", f"the input of {module.__class__.__name__} {layer.name!r} is no tensor")
+        tapped.tensors[layer] = args[0].detach().clone()
+
+    return read
+
+
+def _output_tap(
+    by_call: Mapping[int, Layer], differentiate: set[Layer], tapped: Tapped
+) -> Callable[[nn.Module, Any, Any], Any]:
+    calls = _CallCounter()
+
+    def read(module: nn.Module, args: Any, output: Any) -> Any:
+        del module, args
+        layer = by_call.get(calls.next())
+        if layer is None or not calls.own_thread:
+            return None
+        tensor, rebuild = _unique_tensor(output, layer)
+        if layer in differentiate:
+            tensor = _differentiable(tensor)
+        tapped.tensors[layer] = tensor
+        return rebuild(tensor.clone())
+
+    return read
+
+
+def _differentiable(tensor: Tensor) -> Tensor:
+    torch.set_grad_enabled(True)
+    return tensor if tensor.requires_grad else tensor.detach().requires_grad_(True)
+
+
+class _CallCounter:
+    """Counts the calls of one module in the thread that made it; other threads' calls are not ours."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._calls = -1
+
+    @property
+    def own_thread(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def next(self) -> int:
+        if self.own_thread:
+            self._calls += 1
+        return self._calls
+
+
+def _unique_tensor(output: Any, layer: Layer) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    """The only tensor in an output, and how to put a replacement back."""
+    if isinstance(output, Tensor):
+        return output, lambda tensor: tensor
+    if isinstance(output, tuple) and type(output) is tuple:
+        places = [index for index, item in enumerate(output) if isinstance(item, Tensor)]
+        if len(places) == 1:
+            place = places[0]
+            return output[place], lambda tensor: (*output[:place], tensor, *output[place + 1 :])
+    if isinstance(output, dict):
+        keys = [key for key, item in output.items() if isinstance(item, Tensor)]
+        if len(keys) == 1:
+            return output[keys[0]], lambda tensor: type(output)({**output, keys[0]: tensor})
+        raise LayerError("SW-L12", f"layer {layer} puts out a mapping with several tensors: {keys}", fix="choose a layer with one output")
+    raise LayerError(
+        "SW-L12", f"layer {layer} puts out {type(output).__name__} without a unique tensor", fix="choose a layer with one output"
+    )

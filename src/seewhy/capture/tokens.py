@@ -1,0 +1,66 @@
+"""Which attention a model has: over all tokens of the input (which can be chained), in windows, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seewhy.capture.attention import AttentionRecorder
+from seewhy.core import Inputs
+from seewhy.models.adapter import Adapter
+from seewhy.models.borrow import borrowed
+from seewhy.models.grid import Grid
+
+Query = Literal["class token", "mean of tokens"]
+
+
+@dataclass(frozen=True)
+class GlobalAttention:
+    """Attention calls over the whole token grid: ``calls`` of them with ``heads`` heads each.
+
+    ``query`` says whose attention a map shows: the class token's, or the mean over patch tokens where there is none.
+    """
+
+    grid: Grid
+    calls: int
+    heads: int
+    query: Query
+
+    @property
+    def tokens(self) -> int:
+        """Tokens per record, prefix included."""
+        return self.grid.prefix + self.grid.cells
+
+
+@dataclass(frozen=True)
+class NoAttention:
+    """Why a model has no attention map, in words for the user, and what to use instead."""
+
+    reason: str
+
+
+def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAttention:
+    """Run two records once with every square attention recorded, and match it with the traced token grid."""
+    few = {name: tensor[:2].to(adapter.device) for name, tensor in example.items()}
+    batch = next(iter(few.values())).shape[0]
+    recorder = AttentionRecorder(batch=batch, reduce=lambda _, weights: weights[:1, :, :1, :1].expand(weights.shape))
+    with borrowed(adapter.model), recorder:
+        adapter.call(few)
+    grids = {
+        call.grid.prefix + call.grid.cells: call.grid
+        for call in adapter.trace.calls
+        if call.grid is not None and call.grid.layout == "tokens"
+    }
+    matching = [weights for weights in recorder.weights if weights.shape[-1] in grids]
+    if matching and not recorder.windowed:
+        tokens = matching[-1].shape[-1]
+        chained = [weights for weights in matching if weights.shape[-1] == tokens]
+        grid = grids[tokens]
+        query: Query = "class token" if grid.prefix else "mean of tokens"
+        return GlobalAttention(grid, len(chained), chained[-1].shape[1], query)
+    if recorder.windowed or recorder.weights:
+        return NoAttention(
+            "attention is computed in windows or over channels, which cannot be chained over the whole image; "
+            "Grad-CAM suits this model (generate_gradcam=true)"
+        )
+    return NoAttention("the model has no attention layers; Grad-CAM suits it (generate_gradcam=true)")

@@ -1,0 +1,1 @@
+"""Answers: attribution methods as pure functions of what a capture holds."""

@@ -1,0 +1,1 @@
+"""Knows models: loading, calling, layers and grids."""

@@ -1,0 +1,161 @@
+"""The only part that knows a model: how to call it, its layers, and which output holds the logits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seewhy.core import Inputs
+from seewhy.models.borrow import unwrapped
+from seewhy.models.grid import Grid
+from seewhy.models.layers import OUTPUTS, Choice, Layer, check_spatial, default_embedding, default_layer, find_layer
+from seewhy.models.trace import Trace, trace_model
+from seewhy.values import LayerError, ModelError
+
+Precision = Literal["32", "bf16", "16"]
+_AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "16": torch.float16}
+_LOGIT_KEYS = ("logits", "out", "output", "prediction", "predictions")
+
+
+class Adapter:
+    """A model, and what was learnt about it by tracing it once on example inputs.
+
+    ``headless`` says that the outputs are features rather than logits; by default a model that calls itself so
+    (``num_classes == 0``) is believed. The model is never moved: inputs follow it to its device.
+    """
+
+    def __init__(
+        self, model: nn.Module, example: Inputs, *, headless: bool | None = None, precision: Precision = "32"
+    ) -> None:
+        self.model = unwrapped(model)
+        self.precision = precision
+        self.device = _device_of(self.model)
+        self.headless = getattr(self.model, "num_classes", None) == 0 if headless is None else headless
+        self._names = _argument_names(self.model, example)
+        few = {name: tensor[:2].to(self.device) for name, tensor in example.items()}
+        self.trace: Trace = trace_model(self.model, self.call, self.outputs, few)
+
+    def call(self, inputs: Inputs) -> Any:
+        """The model's own output for a batch on its device."""
+        with self._autocast():
+            if self._names is None:
+                return self.model(*inputs.values())
+            return self.model(**{self._names[name]: tensor for name, tensor in inputs.items()})
+
+    def outputs(self, raw: Any) -> Float[Tensor, "b c"]:
+        """The logits ``(B, C)``, in float32, from whatever the model returned; features where it has no head."""
+        tensor = _select(raw)
+        if tensor.ndim == 1:
+            tensor = tensor.unsqueeze(1)
+        if self.headless and tensor.ndim > 2:
+            tensor = _pooled(tensor)
+        if tensor.ndim != 2:
+            raise ModelError(
+                "SW-M02",
+                f"a classifier's outputs are (batch, classes), this model returned {tuple(tensor.shape)}",
+                fix="wrap the model so that it returns logits",
+            )
+        return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model tells apart; 0 for a model without a head."""
+        return 0 if self.headless else self.trace.outputs
+
+    @cached_property
+    def target_layer(self) -> Choice:
+        """The default layer for maps, and why."""
+        return default_layer(self.trace)
+
+    @cached_property
+    def embedding_layer(self) -> Choice:
+        """The default layer for embeddings, and why."""
+        return default_embedding(self.trace, headless=self.headless)
+
+    def layer(self, name: str) -> Layer:
+        """A layer by name; raises with the nearest names."""
+        return find_layer(self.model, name)
+
+    def grid(self, name: str) -> Grid:
+        """How the output of a spatial layer lies on the input; raises where it does not."""
+        grid = check_spatial(self.trace, self.layer(name)).grid
+        if grid is None:
+            raise LayerError("SW-L09", f"layer {name!r} has no spatial grid")
+        return grid
+
+    def embedding_of(self, name: str, tensor: Tensor) -> Float[Tensor, "b d"]:
+        """A layer's tensor as one vector per record: the class token, or the mean over places."""
+        if tensor.ndim == 2:
+            return tensor
+        call = next((call for call in self.trace.calls if str(Layer(call.name, call.call)) == name), None)
+        grid = call.grid if call is not None else None
+        if grid is None:
+            return _pooled(tensor)
+        if grid.layout == "tokens" and grid.prefix:
+            return tensor[:, 0]
+        return grid.apply(tensor).flatten(2).mean(dim=2)
+
+    def check_embedding_layer(self, name: str) -> None:
+        """Raise unless ``name`` is the outputs or a layer that runs."""
+        if name != OUTPUTS:
+            layer = self.layer(name)
+            if layer.name not in self.trace.call_counts:
+                raise LayerError("SW-L07", f"layer {layer.name!r} was not reached in the forward pass")
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.precision == "32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    if len(devices) > 1:
+        raise ModelError(
+            "SW-M03",
+            f"the model's parameters are on several devices: {sorted(map(str, devices))}",
+            fix="move the model to one device",
+        )
+    device = devices.pop() if devices else torch.device("cpu")
+    if device.type == "meta":
+        raise ModelError("SW-M06", "the model has no weights (meta device)", fix="materialise it and load a checkpoint")
+    return device
+
+
+def _argument_names(model: nn.Module, inputs: Inputs) -> dict[str, str] | None:
+    """Keyword names for several inputs that the model's forward knows by name; None to pass by position."""
+    if len(inputs) == 1:
+        return None
+    known = set(inspect.signature(model.forward).parameters)
+    return {name: name for name in inputs} if set(inputs) <= known else None
+
+
+def _select(raw: Any) -> Tensor:
+    if isinstance(raw, Tensor):
+        return raw
+    if isinstance(raw, Mapping) or hasattr(raw, "logits"):
+        fields = raw if isinstance(raw, Mapping) else {"logits": raw.logits}
+        for key in _LOGIT_KEYS:
+            if isinstance(fields.get(key), Tensor):
+                return fields[key]
+        raise ModelError(
+            "SW-M01", f"the model returned a mapping without logits, its keys are {list(fields)}",
+            fix=f"return a tensor, or one of the keys {', '.join(_LOGIT_KEYS)}",
+        )  # fmt: skip
+    if isinstance(raw, list | tuple) and raw and isinstance(raw[0], Tensor):
+        return raw[0]
+    raise ModelError(
+        "SW-M01", f"the model returned {type(raw).__name__}, which holds no logits", fix="return a (batch, classes) tensor"
+    )
+
+
+def _pooled(tensor: Tensor) -> Float[Tensor, "b d"]:
+    """Tokens ``(B, N, D)`` averaged over tokens, maps ``(B, C, *S)`` over space."""
+    return tensor.mean(dim=1) if tensor.ndim == 3 else tensor.flatten(2).mean(dim=2)

@@ -1,0 +1,182 @@
+"""One small forward and backward through a model, recording what every module call puts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core import Inputs
+from seewhy.models.borrow import borrowed
+from seewhy.models.grid import Grid, grid_of
+from seewhy.values import LayerError, ModelError
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One call of one module: its output as the trace saw it.
+
+    ``call`` counts calls of the same module from 0; ``grid`` is None where the output has no place on the input;
+    ``on_path`` says whether the score has a non-zero gradient anywhere in it, ``reaches_target`` whether it has one
+    away from the prefix tokens.
+    """
+
+    name: str
+    kind: str
+    call: int
+    shape: tuple[int, ...]
+    grid: Grid | None
+    on_path: bool
+    reaches_target: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one pass over example inputs showed: calls in order of completion (a parent after its children)."""
+
+    calls: tuple[LayerCall, ...]
+    input_size: tuple[int, ...]
+    output_layer: str | None
+    outputs: int
+    call_counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Seen:
+    """A module call while the trace runs."""
+
+    name: str
+    module: nn.Module
+    call: int
+    output: Tensor
+
+
+def trace_model(
+    model: nn.Module, run: Callable[[Inputs], Any], logits: Callable[[Any], Tensor], inputs: Inputs
+) -> Trace:
+    """Trace ``model`` on a small batch (two records are enough).
+
+    ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
+    record, or the norm of the outputs when there is one only. Raises ``ModelError`` when the outputs are not finite.
+    """
+    seen: list[_Seen] = []
+    with borrowed(model), torch.enable_grad(), _recording(model, seen):
+        leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
+        outputs = logits(run({name: leaf.clone() for name, leaf in leaves.items()}))
+        if not bool(torch.isfinite(outputs).all()):
+            raise ModelError(
+                "SW-M04",
+                "the model's outputs on the first records are not finite",
+                fix="check the weights and the normalisation (data.mean, data.std), or use precision=32",
+            )
+        gradients = _gradients(outputs, [call.output for call in seen])
+    batch, input_size = _input_size(inputs)
+    calls = _describe(seen, gradients, batch, input_size)
+    return Trace(
+        calls=tuple(calls),
+        input_size=input_size,
+        output_layer=_layer_of_outputs(seen, outputs),
+        outputs=outputs.shape[1],
+        call_counts={call.name: call.call + 1 for call in calls},
+    )
+
+
+@contextmanager
+def _recording(model: nn.Module, seen: list[_Seen]) -> Iterator[None]:
+    counts: dict[str, int] = {}
+
+    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def record(module: nn.Module, args: Any, output: Any) -> None:
+            del args
+            tensor = sole_tensor(output)
+            call = counts.get(name, 0)
+            counts[name] = call + 1
+            if tensor is not None and tensor.is_floating_point():
+                seen.append(_Seen(name, module, call, tensor))
+
+        return record
+
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in model.named_modules() if name]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def sole_tensor(output: Any) -> Tensor | None:
+    """The only tensor in a layer's output, or None where there is none or a choice."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    if isinstance(output, list | tuple):
+        tensors = [item for item in output if isinstance(item, Tensor)]
+        return tensors[0] if len(tensors) == 1 else None
+    return None
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    copy = tensor.detach().clone()
+    return copy.requires_grad_() if copy.is_floating_point() else copy
+
+
+def _gradients(outputs: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
+    score = outputs.amax(dim=1) if outputs.shape[1] > 1 else outputs.abs().squeeze(1)
+    wanted = [index for index, tensor in enumerate(tensors) if tensor.requires_grad]
+    if not wanted or not score.requires_grad:
+        return [None] * len(tensors)
+    found = torch.autograd.grad(score.sum(), [tensors[index] for index in wanted], allow_unused=True)
+    by_index = dict(zip(wanted, found, strict=True))
+    return [by_index.get(index) for index in range(len(tensors))]
+
+
+def _input_size(inputs: Inputs) -> tuple[int, tuple[int, ...]]:
+    spatial = [tensor for tensor in inputs.values() if tensor.ndim >= 3]
+    if not spatial:
+        shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+        raise ModelError(
+            "SW-M05",
+            f"an explanation needs an input with space or time, (B, C, *S), got {shapes}",
+            fix="pass image, volume or signal tensors",
+        )
+    return spatial[0].shape[0], tuple(spatial[0].shape[2:])
+
+
+def _describe(
+    seen: list[_Seen], gradients: list[Tensor | None], batch: int, input_size: tuple[int, ...]
+) -> list[LayerCall]:
+    calls: list[LayerCall] = []
+    token_grids: list[tuple[int, ...]] = []
+    for entry, gradient in zip(seen, gradients, strict=True):
+        shape = tuple(entry.output.shape)
+        grid = None
+        if shape and shape[0] == batch:
+            hint = isinstance(entry.module, nn.LayerNorm | nn.Linear)
+            grid = grid_of(shape, input_size, token_grids=token_grids, channels_last_hint=hint)
+        if grid is not None and grid.layout != "tokens" and grid.size not in token_grids:
+            token_grids.append(grid.size)
+        on_path = gradient is not None and bool(gradient.any())
+        reaches = on_path and gradient is not None and bool(_on_grid(gradient, grid).any())
+        calls.append(LayerCall(entry.name, type(entry.module).__name__, entry.call, shape, grid, on_path, reaches))
+    return calls
+
+
+def _on_grid(gradient: Tensor, grid: Grid | None) -> Tensor:
+    try:
+        return grid.apply(gradient) if grid is not None else gradient
+    except LayerError:
+        return gradient
+
+
+def _layer_of_outputs(seen: list[_Seen], outputs: Tensor) -> str | None:
+    """The innermost module whose output is the outputs themselves: the head."""
+    for entry in seen:
+        same = entry.output.shape == outputs.shape and entry.output.data_ptr() == outputs.data_ptr()
+        if same and isinstance(entry.module, nn.Linear):
+            return entry.name
+    return None
