@@ -35,8 +35,8 @@ class Target(Protocol):
 class Wants:
     """What one pass over a batch should leave behind.
 
-    ``heads_of`` names the attention calls (by order of execution, negative from the end) whose heads are kept apart;
-    the other calls are averaged over their heads as they are seen, which is what bounds memory.
+    ``heads_of`` numbers the attention calls, in order of execution from 0, whose heads are kept apart; the other calls
+    are averaged over their heads as they are seen, which is what bounds memory.
     """
 
     activations: tuple[str, ...] = ()
@@ -44,6 +44,14 @@ class Wants:
     attention: bool = False
     heads_of: tuple[int, ...] = ()
     embedding: str | None = None
+
+    def __post_init__(self) -> None:
+        if any(call < 0 for call in self.heads_of):
+            raise TargetError(
+                "SW-T07",
+                f"attention calls are numbered from 0 in order of execution, got {self.heads_of}",
+                fix="count from the front: the last of 12 calls is 11",
+            )
 
     def __or__(self, other: Wants) -> Wants:
         """The union: one pass that serves both."""
@@ -67,8 +75,9 @@ class Capture:
     """What one forward (and one partial backward per target) left behind; detached, layers in grid form.
 
     ``outputs`` ``(B, C)``; ``scores`` ``(K, B)``, one row per target; ``activations[layer]`` ``(B, C, *S)``;
-    ``gradients[layer]`` ``(K, B, C, *S)``; ``attention`` one ``(B, heads, N, N)`` per call, prefix tokens included
-    (one head where heads were averaged); ``embedding`` ``(B, D)``. ``targets`` are the bound questions.
+    ``gradients[layer]`` ``(K, B, C, *S)``, none without a target; ``attention`` one ``(B, heads, N, N)`` per call,
+    prefix tokens included (one head where heads were averaged); ``embedding`` ``(B, D)``. ``targets`` are the bound
+    questions.
     """
 
     outputs: Float[Tensor, "b c"]

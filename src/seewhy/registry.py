@@ -44,7 +44,10 @@ class Methods(Mapping[str, Method]):
             return self._methods[name]
         except KeyError:
             raise ConfigError(
-                "SW-F10", f"there is no method {name!r}", near=nearest(name, self._methods), fix="choose a listed method"
+                "SW-F10",
+                f"there is no method {name!r}",
+                near=nearest(name, self._methods),
+                fix="choose a listed method",
             ) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -70,7 +70,8 @@ class EmbeddingNorm:
         return self
 
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-        return outputs.norm(dim=1)
+        length: Tensor = outputs.norm(dim=1)
+        return length
 
 
 def check_class(index: int, classes: int) -> None:

@@ -17,7 +17,7 @@ Reduce = Callable[[int, Weights], Weights]
 
 
 class AttentionRecorder(TorchFunctionMode):
-    """Collects square attention weights ``(B, heads, N, N)`` in order of execution.
+    """Collects square attention weights ``(B, heads, N, N)`` in order of execution; ``(B, N, N)`` counts as one head.
 
     Sees ``F.scaled_dot_product_attention``, ``F.multi_head_attention_forward`` (whose weights it asks for: the mode is
     off inside that composite) and plain ``softmax``. ``tokens`` restricts it to attention over that many tokens, which
@@ -42,7 +42,7 @@ class AttentionRecorder(TorchFunctionMode):
         if func is F.multi_head_attention_forward:
             return self._multi_head(func, args, kwargs)
         result = func(*args, **kwargs)
-        if func in _SOFTMAX:
+        if func in _SOFTMAX and _over_last_axis(result, *args[1:], **kwargs):
             self._keep(lambda: result.detach().clone(), tuple(result.shape))
         return result
 
@@ -54,15 +54,25 @@ class AttentionRecorder(TorchFunctionMode):
             return output, None
         return output, weights.mean(dim=1) if kwargs.get("average_attn_weights", True) else weights
 
-    def _keep(self, weights: Callable[[], Weights], shape: tuple[int, ...]) -> None:
-        square = len(shape) == 4 and shape[2] == shape[3] > 1
+    def _keep(self, weights: Callable[[], Tensor], shape: tuple[int, ...]) -> None:
+        square = len(shape) in (3, 4) and shape[-2] == shape[-1] > 1
         self.windowed = self.windowed or (square and shape[0] > self._batch)
-        if square and shape[0] == self._batch and self._tokens in (None, shape[2]):
+        if square and shape[0] == self._batch and self._tokens in (None, shape[-1]):
             with torch.no_grad():
-                self.weights.append(self._reduce(len(self.weights), weights()))
+                seen = _full(weights())
+                heads = seen if seen.ndim == 4 else seen.unsqueeze(1)
+                self.weights.append(self._reduce(len(self.weights), heads))
 
 
 _SOFTMAX = (torch.softmax, F.softmax, Tensor.softmax)
+
+
+def _over_last_axis(result: Tensor, dim: int | None = None, *_: Any, **__: Any) -> bool:
+    return dim in (-1, result.ndim - 1)
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _score_shape(query: Tensor, key: Tensor) -> tuple[int, ...]:
@@ -81,9 +91,22 @@ def scaled_dot_product_weights(
 ) -> Float[Tensor, "b h n m"]:
     """``softmax(Q Kᵀ · scale + mask)``, the weights inside a fused attention call (Vaswani 2017, eq. 1).
 
-    Takes the arguments of ``F.scaled_dot_product_attention``; ``value`` and dropout have no part in the weights.
+    Takes the arguments of ``F.scaled_dot_product_attention``; ``value`` and dropout have no part in the weights. Half
+    precision is computed in float32, as the fused kernels do inside.
     """
     del value, dropout_p
+    with torch.autocast(query.device.type, enabled=False):
+        return _weights(_full(query), _full(key), attn_mask, is_causal, scale, enable_gqa)
+
+
+def _weights(
+    query: Float[Tensor, "*b h n d"],
+    key: Float[Tensor, "*b g m d"],
+    attn_mask: Tensor | None,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+) -> Float[Tensor, "*b h n m"]:
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)
     scores = query @ key.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from seewhy.capture.attention import AttentionRecorder
-from seewhy.capture.taps import Tapped, taps
+from seewhy.capture.taps import Tapped, edits, taps
 from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
@@ -41,9 +40,10 @@ class Probe:
 
     def score(self, inputs: Inputs, edit: Edit | None = None) -> Float[Tensor, "k b"]:
         """The score of every target for every record, ``(K, B)``; ``edit={layer: fn}`` replaces a layer's output."""
-        with borrowed(self.adapter.model), self._edited(edit):
-            outputs = self.adapter.outputs(self.adapter.call(self._on_device(inputs)))
-            return self._scores(self.bound(outputs), outputs)
+        with borrowed(self.adapter.model), edits(self.adapter.model, self._changes(edit)):
+            inputs = self._on_device(inputs)
+            outputs = self.adapter.outputs(self.adapter.call(inputs), batch=_batch(inputs))
+            return _stacked(_scores(self.bound(outputs), outputs), outputs)
 
     def bound(self, outputs: Float[Tensor, "b c"]) -> tuple[Target, ...]:
         """The targets with "the predicted class" settled on these outputs."""
@@ -53,18 +53,19 @@ class Probe:
         """One forward, and one backward per target through the layers behind the first wanted gradient only.
 
         Nothing before that layer records a graph; no parameter's ``.grad`` or ``requires_grad`` is touched. Raises
-        ``LayerError`` for a layer that is not reached or has no path to the outputs, ``ModelError`` when an in-place
-        operation of the model defeats differentiation.
+        ``LayerError`` for a layer that is not reached, has no grid or has no path to the outputs, ``ModelError`` when
+        an in-place operation of the model defeats differentiation.
         """
-        inputs = self._on_device(inputs)
         try:
             return self._capture(inputs, wants, edit, full_graph=False)
         except RuntimeError as error:
-            if "modified inplace" not in str(error) and "modified in place" not in str(error):
+            if not _caused_in_place(error):
                 raise
         try:
             return self._capture(inputs, wants, edit, full_graph=True)
         except RuntimeError as error:
+            if not _caused_in_place(error):
+                raise
             raise ModelError(
                 "SW-M07",
                 f"the model changes a wanted layer's output in place, so it has no gradient there: {error}",
@@ -72,77 +73,82 @@ class Probe:
             ) from error
 
     def _capture(self, inputs: Inputs, wants: Wants, edit: Edit | None, *, full_graph: bool) -> Capture:
-        differentiate = tuple(self.adapter.layer(name) for name in wants.gradients)
-        embedding = None if wants.embedding in (None, OUTPUTS) else self.adapter.layer(str(wants.embedding))
-        read = (*differentiate, *(self.adapter.layer(name) for name in wants.activations), *([embedding] if embedding else []))
-        recorder = self._recorder(inputs, wants)
-        with borrowed(self.adapter.model), self._edited(edit), ExitStack() as stack:
-            tapped = stack.enter_context(taps(self.adapter.model, tuple(dict.fromkeys(read)), differentiate=differentiate))
-            with torch.set_grad_enabled(full_graph), recorder or ExitStack():
+        layers = self._layers(wants)
+        grids = {name: self.adapter.grid(name) for name in (*wants.activations, *wants.gradients)}
+        differentiated = wants.gradients if self.targets else ()
+        differentiate = tuple(layers[name] for name in differentiated)
+        model = self.adapter.model
+        with borrowed(model), edits(model, self._changes(edit)):
+            inputs = self._on_device(inputs)
+            recorder = self._recorder(inputs, wants)
+            with (
+                taps(model, tuple(layers.values()), differentiate=differentiate) as tapped,
+                torch.set_grad_enabled(full_graph),
+                recorder or nullcontext(),
+            ):
                 raw = self.adapter.call(inputs)
             with torch.set_grad_enabled(bool(differentiate)):
-                outputs = self.adapter.outputs(raw)
+                outputs = self.adapter.outputs(raw, batch=_batch(inputs))
                 targets = self.bound(outputs.detach())
-                scores = self._scores(targets, outputs)
-                leaves = [tapped[layer] for layer in differentiate]
-                gradients = _partial_backwards(scores.unbind(), leaves, wants.gradients)
+                scores = _scores(targets, outputs)
+                gradients = _partial_backwards(scores, [tapped[layer] for layer in differentiate], differentiated)
         return Capture(
             outputs=outputs.detach(),
-            scores=scores.detach(),
+            scores=_stacked(scores, outputs).detach(),
             targets=targets,
-            activations=self._grids(wants.activations, tapped),
-            gradients={
-                name: torch.stack([self.adapter.grid(name).apply(g) for g in per_target]).float()
-                for name, per_target in gradients.items()
-            },
+            activations={name: _full(grids[name].apply(tapped[layers[name]].detach())) for name in wants.activations},
+            gradients={name: _full(torch.stack([grids[name].apply(g) for g in gradients[name]])) for name in gradients},
             attention=tuple(recorder.weights) if recorder else (),
-            embedding=self._embedding(wants.embedding, embedding, tapped, outputs.detach()),
+            embedding=self._embedding(wants.embedding, layers, tapped, outputs.detach()),
         )
 
-    def _scores(self, targets: Sequence[Target], outputs: Float[Tensor, "b c"]) -> Float[Tensor, "k b"]:
-        if not targets:
-            return outputs.new_zeros((0, outputs.shape[0]))
-        return torch.stack([target(outputs) for target in targets])
+    def _changes(self, edit: Edit | None) -> dict[Layer, Callable[[Tensor], Tensor]]:
+        return {self.adapter.layer(name): change for name, change in (edit or {}).items()}
 
-    def _grids(self, names: Sequence[str], tapped: Tapped) -> dict[str, Tensor]:
-        return {name: _full(self.adapter.grid(name).apply(tapped[self.adapter.layer(name)].detach())) for name in names}
+    def _layers(self, wants: Wants) -> dict[str, Layer]:
+        """Every layer to be read, by the name it was asked for with."""
+        embedding = () if wants.embedding in (None, OUTPUTS) else (wants.embedding,)
+        return {name: self.adapter.layer(name) for name in (*wants.gradients, *wants.activations, *embedding) if name}
 
     def _embedding(
-        self, name: str | None, layer: Layer | None, tapped: Tapped, outputs: Tensor
+        self, name: str | None, layers: Mapping[str, Layer], tapped: Tapped, outputs: Float[Tensor, "b c"]
     ) -> Float[Tensor, "b d"] | None:
         if name is None:
             return None
-        tensor = outputs if layer is None else tapped[layer].detach()
+        tensor = outputs if name == OUTPUTS else tapped[layers[name]].detach()
         return _full(self.adapter.embedding_of(name, tensor))
 
     def _recorder(self, inputs: Inputs, wants: Wants) -> AttentionRecorder | None:
         if not wants.attention:
             return None
-        batch = next(iter(inputs.values())).shape[0]
         keep = frozenset(wants.heads_of)
         return AttentionRecorder(
-            batch=batch,
+            batch=_batch(inputs),
             tokens=self._tokens,
             reduce=lambda call, weights: weights if call in keep else weights.mean(dim=1, keepdim=True),
         )
 
     def _on_device(self, inputs: Inputs) -> Inputs:
-        moved = {name: tensor.to(self.adapter.device, non_blocking=True) for name, tensor in inputs.items()}
+        """Inputs where the model is; a tensor made in inference mode is copied, for it cannot take part in a graph."""
+        device = self.adapter.device
+        moved = {name: tensor.to(device, non_blocking=device.type == "cuda") for name, tensor in inputs.items()}
         return {name: tensor.clone() if tensor.is_inference() else tensor for name, tensor in moved.items()}
 
-    @contextmanager
-    def _edited(self, edit: Edit | None) -> Iterator[None]:
-        modules = dict(self.adapter.model.named_modules())
-        with ExitStack() as stack:
-            for name, change in (edit or {}).items():
-                layer = self.adapter.layer(name)
-                handle = modules[layer.name].register_forward_hook(_replacing(change))
-                stack.callback(handle.remove)
-            yield
+
+def _batch(inputs: Inputs) -> int:
+    return next(iter(inputs.values())).shape[0]
 
 
-def _replacing(change: Callable[[Tensor], Tensor]) -> Callable[[nn.Module, Any, Any], Any]:
-    return lambda module, args, output: change(output)
+def _caused_in_place(error: RuntimeError) -> bool:
+    return "inplace" in str(error) or "in-place" in str(error)
+
+
+def _scores(targets: Sequence[Target], outputs: Float[Tensor, "b c"]) -> list[Float[Tensor, " b"]]:
+    return [target(outputs) for target in targets]
+
+
+def _stacked(scores: Sequence[Float[Tensor, " b"]], outputs: Float[Tensor, "b c"]) -> Float[Tensor, "k b"]:
+    return torch.stack(tuple(scores)) if scores else outputs.new_zeros((0, outputs.shape[0]))
 
 
 def _partial_backwards(
@@ -155,7 +161,7 @@ def _partial_backwards(
         raise LayerError(
             "SW-L13",
             f"the score has no gradient path to {', '.join(names)}",
-            fix="choose a layer the outputs depend on; torch.no_grad() or detach() in the model's forward cuts the path",
+            fix="choose a layer the outputs depend on; no_grad() or detach() in the model's forward cuts the path",
         )
     gradients: dict[str, list[Tensor]] = {name: [] for name in names}
     last = len(scores) - 1

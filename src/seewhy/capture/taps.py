@@ -25,11 +25,16 @@ class Tapped:
         try:
             return self.tensors[layer]
         except KeyError:
-            raise LayerError(
-                "SW-L07",
-                f"layer {layer} was not reached in the forward pass",
-                fix="name a layer that runs for this input; gradient checkpointing can hide layers, switch it off",
-            ) from None
+            raise not_reached(layer) from None
+
+
+def not_reached(layer: Layer) -> LayerError:
+    """The error for a layer that exists but did not run."""
+    return LayerError(
+        "SW-L07",
+        f"layer {layer} was not reached in the forward pass",
+        fix="name a layer that runs for this input; gradient checkpointing can hide layers, switch it off",
+    )
 
 
 @contextmanager
@@ -59,11 +64,11 @@ def taps(model: nn.Module, read: tuple[Layer, ...], *, differentiate: tuple[Laye
 
 def _input_tap(layers: list[Layer], tapped: Tapped) -> Callable[[nn.Module, Any], None]:
     calls = _CallCounter()
-    by_call = {layer.call: layer for layer in layers}
+    by_call: dict[int | None, Layer] = {layer.call: layer for layer in layers}
 
     def read(module: nn.Module, args: Any) -> None:
         layer = by_call.get(calls.next())
-        if layer is None or not calls.own_thread:
+        if layer is None:
             return
         if not args or not isinstance(args[0], Tensor):
             raise LayerError("SW-L11", f"the input of {module.__class__.__name__} {layer.name!r} is no tensor")
@@ -73,14 +78,14 @@ def _input_tap(layers: list[Layer], tapped: Tapped) -> Callable[[nn.Module, Any]
 
 
 def _output_tap(
-    by_call: Mapping[int, Layer], differentiate: set[Layer], tapped: Tapped
+    by_call: Mapping[int | None, Layer], differentiate: set[Layer], tapped: Tapped
 ) -> Callable[[nn.Module, Any, Any], Any]:
     calls = _CallCounter()
 
     def read(module: nn.Module, args: Any, output: Any) -> Any:
         del module, args
         layer = by_call.get(calls.next())
-        if layer is None or not calls.own_thread:
+        if layer is None:
             return None
         tensor, rebuild = _unique_tensor(output, layer)
         if layer in differentiate:
@@ -96,20 +101,56 @@ def _differentiable(tensor: Tensor) -> Tensor:
     return tensor if tensor.requires_grad else tensor.detach().requires_grad_(True)
 
 
+@contextmanager
+def edits(model: nn.Module, changes: Mapping[Layer, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Replace layers' outputs while the model runs; raises ``LayerError`` SW-L07 if one of them was not reached."""
+    modules = dict(model.named_modules())
+    reached: set[Layer] = set()
+    handles = []
+    try:
+        for layer, change in changes.items():
+            if layer.side == "input":
+                raise LayerError(
+                    "SW-L14", f"{layer} is an input; edits replace outputs", fix="name the layer before it"
+                )
+            handles.append(modules[layer.name].register_forward_hook(_replacing(layer, change, reached)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    for layer in changes:
+        if layer not in reached:
+            raise not_reached(layer)
+
+
+def _replacing(
+    layer: Layer, change: Callable[[Tensor], Tensor], reached: set[Layer]
+) -> Callable[[nn.Module, Any, Any], Any]:
+    calls = _CallCounter()
+
+    def replace(module: nn.Module, args: Any, output: Any) -> Any:
+        del module, args
+        if calls.next() != layer.call:
+            return None
+        reached.add(layer)
+        tensor, rebuild = _unique_tensor(output, layer)
+        return rebuild(change(tensor))
+
+    return replace
+
+
 class _CallCounter:
-    """Counts the calls of one module in the thread that made it; other threads' calls are not ours."""
+    """Numbers the calls of one module in the thread that made the counter; other threads' calls are not ours."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._calls = -1
 
-    @property
-    def own_thread(self) -> bool:
-        return threading.get_ident() == self._thread
-
-    def next(self) -> int:
-        if self.own_thread:
-            self._calls += 1
+    def next(self) -> int | None:
+        """The number of this call, or None in another thread."""
+        if threading.get_ident() != self._thread:
+            return None
+        self._calls += 1
         return self._calls
 
 
@@ -117,16 +158,25 @@ def _unique_tensor(output: Any, layer: Layer) -> tuple[Tensor, Callable[[Tensor]
     """The only tensor in an output, and how to put a replacement back."""
     if isinstance(output, Tensor):
         return output, lambda tensor: tensor
-    if isinstance(output, tuple) and type(output) is tuple:
-        places = [index for index, item in enumerate(output) if isinstance(item, Tensor)]
-        if len(places) == 1:
-            place = places[0]
-            return output[place], lambda tensor: (*output[:place], tensor, *output[place + 1 :])
-    if isinstance(output, dict):
-        keys = [key for key, item in output.items() if isinstance(item, Tensor)]
-        if len(keys) == 1:
-            return output[keys[0]], lambda tensor: type(output)({**output, keys[0]: tensor})
-        raise LayerError("SW-L12", f"layer {layer} puts out a mapping with several tensors: {keys}", fix="choose a layer with one output")
-    raise LayerError(
-        "SW-L12", f"layer {layer} puts out {type(output).__name__} without a unique tensor", fix="choose a layer with one output"
+    items = (
+        dict(output)
+        if isinstance(output, dict)
+        else dict(enumerate(output if isinstance(output, list | tuple) else ()))
     )
+    places = [place for place, item in items.items() if isinstance(item, Tensor)]
+    if len(places) != 1:
+        raise LayerError(
+            "SW-L12",
+            f"layer {layer} puts out {type(output).__name__} with {len(places)} tensors, where one is needed",
+            fix="choose a layer with one output",
+        )
+    return items[places[0]], lambda tensor: _rebuilt(output, {**items, places[0]: tensor})
+
+
+def _rebuilt(output: Any, items: dict[Any, Any]) -> Any:
+    """A container like ``output`` with other items."""
+    if isinstance(output, dict):
+        return type(output)(items)
+    if hasattr(output, "_make"):
+        return output._make(items.values())
+    return type(output)(items.values())

@@ -16,9 +16,7 @@ from seewhy.registry import method
     linear=True,
     cite="Selvaraju et al. 2017, arXiv:1610.02391, eq. 1-2, before the ReLU",
 )
-def gradcam(
-    activations: Float[Tensor, "b c *s"], gradients: Float[Tensor, "b c *s"]
-) -> Float[Tensor, "b *s"]:
+def gradcam(activations: Float[Tensor, "b c *s"], gradients: Float[Tensor, "b c *s"]) -> Float[Tensor, " b *s"]:
     """Sum of activation channels, each weighted by its spatially averaged gradient.
 
     Both arguments are ``(B, C, *S)`` of the same layer; the result is raw and signed. The paper's ReLU is a decision of

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from seewhy.core import Inputs
 from seewhy.models.borrow import unwrapped
 from seewhy.models.grid import Grid
-from seewhy.models.layers import OUTPUTS, Choice, Layer, check_spatial, default_embedding, default_layer, find_layer
+from seewhy.models.layers import OUTPUTS, Choice, Layer, default_embedding, default_layer, find_layer, grid_at
 from seewhy.models.trace import Trace, trace_model
-from seewhy.values import LayerError, ModelError
+from seewhy.values import LayerError, ModelError, nearest
 
 Precision = Literal["32", "bf16", "16"]
 _AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "16": torch.float16}
@@ -49,11 +49,15 @@ class Adapter:
                 return self.model(*inputs.values())
             return self.model(**{self._names[name]: tensor for name, tensor in inputs.items()})
 
-    def outputs(self, raw: Any) -> Float[Tensor, "b c"]:
-        """The logits ``(B, C)``, in float32, from whatever the model returned; features where it has no head."""
+    def outputs(self, raw: Any, *, batch: int | None = None) -> Float[Tensor, "b c"]:
+        """The logits ``(B, C)`` from whatever the model returned, half precision in float32; features without a head.
+
+        ``batch`` tells how many records were asked about, so that a model which squeezes a single record's outputs to
+        ``(C,)`` is understood. Raises ``ModelError`` SW-M01 (no logits), SW-M02 (not two axes), SW-M08 (other records).
+        """
         tensor = _select(raw)
-        if tensor.ndim == 1:
-            tensor = tensor.unsqueeze(1)
+        if tensor.ndim < 2:
+            tensor = tensor.reshape(1, -1) if batch == 1 else tensor.reshape(-1, 1)
         if self.headless and tensor.ndim > 2:
             tensor = _pooled(tensor)
         if tensor.ndim != 2:
@@ -61,6 +65,12 @@ class Adapter:
                 "SW-M02",
                 f"a classifier's outputs are (batch, classes), this model returned {tuple(tensor.shape)}",
                 fix="wrap the model so that it returns logits",
+            )
+        if batch is not None and tensor.shape[0] != batch:
+            raise ModelError(
+                "SW-M08",
+                f"the model returned {tensor.shape[0]} rows of outputs for {batch} records",
+                fix="wrap the model so that it returns one row of logits for each record",
             )
         return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
@@ -85,29 +95,39 @@ class Adapter:
 
     def grid(self, name: str) -> Grid:
         """How the output of a spatial layer lies on the input; raises where it does not."""
-        grid = check_spatial(self.trace, self.layer(name)).grid
-        if grid is None:
-            raise LayerError("SW-L09", f"layer {name!r} has no spatial grid")
-        return grid
+        return grid_at(self.trace, self.layer(name))
 
     def embedding_of(self, name: str, tensor: Tensor) -> Float[Tensor, "b d"]:
-        """A layer's tensor as one vector per record: the class token, or the mean over places."""
-        if tensor.ndim == 2:
-            return tensor
-        call = next((call for call in self.trace.calls if str(Layer(call.name, call.call)) == name), None)
-        grid = call.grid if call is not None else None
+        """A layer's tensor as one vector per record: the class token, or the mean over places.
+
+        An input of a layer lies on the input as the outputs of its shape do.
+        """
+        if tensor.ndim <= 2:
+            return tensor.reshape(-1, tensor.shape[-1])
+        grid = self._grid_like(self.layer(name), tuple(tensor.shape[1:]))
         if grid is None:
             return _pooled(tensor)
         if grid.layout == "tokens" and grid.prefix:
             return tensor[:, 0]
         return grid.apply(tensor).flatten(2).mean(dim=2)
 
+    def _grid_like(self, layer: Layer, shape: tuple[int, ...]) -> Grid | None:
+        calls = {Layer(call.name, call.call): call.grid for call in self.trace.calls}
+        if layer in calls:
+            return calls[layer]
+        return next((call.grid for call in self.trace.calls if call.grid and call.shape[1:] == shape), None)
+
     def check_embedding_layer(self, name: str) -> None:
         """Raise unless ``name`` is the outputs or a layer that runs."""
         if name != OUTPUTS:
             layer = self.layer(name)
             if layer.name not in self.trace.call_counts:
-                raise LayerError("SW-L07", f"layer {layer.name!r} was not reached in the forward pass")
+                raise LayerError(
+                    "SW-L07",
+                    f"layer {layer.name!r} was not reached in the forward pass",
+                    near=nearest(layer.name, self.trace.call_counts),
+                    fix="name a layer that runs; gradient checkpointing can hide layers, switch it off",
+                )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == "32":
@@ -116,7 +136,7 @@ class Adapter:
 
 
 def _device_of(model: nn.Module) -> torch.device:
-    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    devices: set[torch.device] = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
     if len(devices) > 1:
         raise ModelError(
             "SW-M03",
@@ -143,8 +163,8 @@ def _select(raw: Any) -> Tensor:
     if isinstance(raw, Mapping) or hasattr(raw, "logits"):
         fields = raw if isinstance(raw, Mapping) else {"logits": raw.logits}
         for key in _LOGIT_KEYS:
-            if isinstance(fields.get(key), Tensor):
-                return fields[key]
+            if isinstance(tensor := fields.get(key), Tensor):
+                return tensor
         raise ModelError(
             "SW-M01", f"the model returned a mapping without logits, its keys are {list(fields)}",
             fix=f"return a tensor, or one of the keys {', '.join(_LOGIT_KEYS)}",
@@ -152,7 +172,9 @@ def _select(raw: Any) -> Tensor:
     if isinstance(raw, list | tuple) and raw and isinstance(raw[0], Tensor):
         return raw[0]
     raise ModelError(
-        "SW-M01", f"the model returned {type(raw).__name__}, which holds no logits", fix="return a (batch, classes) tensor"
+        "SW-M01",
+        f"the model returned {type(raw).__name__}, which holds no logits",
+        fix="return a (batch, classes) tensor",
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from seewhy.values import LayerError
 
 Layout = Literal["channels_first", "channels_last", "tokens"]
+Channels = Literal["first", "last"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,16 @@ class Grid:
 
 def fits_input(size: Sequence[int], input_size: Sequence[int]) -> bool:
     """Whether a spatial size could be the input's, shrunk by one factor on every axis (up to a cell of padding)."""
-    if len(size) != len(input_size) or any(s > i for s, i in zip(size, input_size, strict=True)):
+    if not _no_larger(size, input_size):
         return False
     longest = max(range(len(size)), key=lambda axis: size[axis])
     shrink = input_size[longest] / size[longest]
     return all(abs(s - i / shrink) <= max(1.0, 0.05 * s) for s, i in zip(size, input_size, strict=True))
+
+
+def _no_larger(size: Sequence[int], input_size: Sequence[int]) -> bool:
+    """Whether no axis is longer than the input's; an even kernel with padding may add one cell."""
+    return len(size) == len(input_size) and all(s <= i + 1 for s, i in zip(size, input_size, strict=True))
 
 
 def grid_of(
@@ -65,43 +71,52 @@ def grid_of(
     input_size: Sequence[int],
     *,
     token_grids: Sequence[tuple[int, ...]] = (),
-    channels_last_hint: bool = False,
+    channels: Channels | None = None,
 ) -> Grid | None:
     """The grid of an output ``shape`` for inputs of spatial size ``input_size``, or None where it has none.
 
+    ``channels`` says where they are, when the kind of layer tells (a convolution: first); any size is then believed.
+    Otherwise the size must be the input's, shrunk evenly, and channels are taken to be first where both would fit.
     ``token_grids`` are the grids seen earlier in the pass (a patch embedding's output), with which a token axis is
-    explained; ``channels_last_hint`` settles shapes that fit either way.
+    explained.
     """
     rank = len(input_size)
+    if rank == 1 and len(shape) == 3 and channels != "first":
+        # (B, T, D) from a signal is a sequence of tokens where a layer of this shape told so, (B, C, T) otherwise.
+        tokens = _token_grid(shape[1], input_size, token_grids) if channels == "last" else None
+        return tokens or _dense_grid(shape, input_size, channels)
     if len(shape) == rank + 2:
-        return _dense_grid(tuple(shape), tuple(input_size), channels_last_hint, token_grids)
-    if len(shape) == 3:
-        return _token_grid(shape[1], tuple(input_size), token_grids)
-    return None
+        return _dense_grid(shape, input_size, channels)
+    return _token_grid(shape[1], input_size, token_grids) if len(shape) == 3 else None
 
 
-def _dense_grid(
-    shape: tuple[int, ...], input_size: tuple[int, ...], channels_last_hint: bool, token_grids: Sequence[tuple[int, ...]]
-) -> Grid | None:
-    if len(input_size) == 1 and channels_last_hint:
-        return _token_grid(shape[1], input_size, token_grids) or Grid("channels_last", shape[1:-1])
-    first = fits_input(shape[2:], input_size)
-    last = fits_input(shape[1:-1], input_size)
-    if first and last:
-        first = not channels_last_hint
-    if first:
-        return Grid("channels_first", shape[2:])
-    return Grid("channels_last", shape[1:-1]) if last else None
+def _dense_grid(shape: Sequence[int], input_size: Sequence[int], channels: Channels | None) -> Grid | None:
+    first, last = tuple(shape[2:]), tuple(shape[1:-1])
+    if channels == "first":
+        return Grid("channels_first", first) if _no_larger(first, input_size) else None
+    if channels == "last":
+        return Grid("channels_last", last) if _no_larger(last, input_size) else None
+    if fits_input(first, input_size):
+        return Grid("channels_first", first)
+    return Grid("channels_last", last) if fits_input(last, input_size) else None
 
 
 MOST_PREFIX_TOKENS = 32
+MOST_PREFIX_TOKENS_UNSEEN = 5
 
 
-def _token_grid(tokens: int, input_size: tuple[int, ...], token_grids: Sequence[tuple[int, ...]]) -> Grid | None:
-    explained = [
-        (tokens - math.prod(size), size) for size in token_grids if 0 <= tokens - math.prod(size) <= MOST_PREFIX_TOKENS
-    ]
+def _token_grid(tokens: int, input_size: Sequence[int], token_grids: Sequence[tuple[int, ...]]) -> Grid | None:
+    """Tokens as a grid seen before and a prefix; where none was seen (patches cut by reshaping), as even patches."""
+    sizes = token_grids or _patch_grids(input_size)
+    most = MOST_PREFIX_TOKENS if token_grids else MOST_PREFIX_TOKENS_UNSEEN
+    explained = [(tokens - math.prod(size), size) for size in sizes if 0 <= tokens - math.prod(size) <= most]
     if not explained:
         return None
     prefix, size = min(explained)
-    return Grid("tokens", size, prefix) if fits_input(size, input_size) else None
+    return Grid("tokens", size, prefix) if _no_larger(size, input_size) else None
+
+
+def _patch_grids(input_size: Sequence[int]) -> list[tuple[int, ...]]:
+    """The grids that square patches of whole pixels cut the input into."""
+    patches = (patch for patch in range(2, min(input_size)) if all(length % patch == 0 for length in input_size))
+    return [tuple(length // patch for length in input_size) for patch in patches]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
+from seewhy.models.grid import Grid
 from seewhy.models.trace import LayerCall, Trace
 from seewhy.values import LayerError, nearest
 
@@ -18,13 +20,16 @@ NO_FEATURES = {
 """Modules that compute no features of their own: they drop, pool or reshape what came before."""
 
 
+Side = Literal["input", "output"]
+
+
 @dataclass(frozen=True)
 class Layer:
     """A place in a model: module ``name``, its ``call`` (for a module that runs several times), input or output."""
 
     name: str
     call: int = 0
-    side: str = "output"
+    side: Side = "output"
 
     def __str__(self) -> str:
         return f"{self.name}{f'#{self.call}' if self.call else ''}{'.input' if self.side == 'input' else ''}"
@@ -43,17 +48,23 @@ def find_layer(model: nn.Module, name: str) -> Layer:
 
     Raises ``LayerError`` naming the nearest layers.
     """
-    modules = dict(model.named_modules())
-    path, _, call = name.partition("#")
-    path = _without_indices(model, path)
-    if call and not call.isdigit():
+    modules = [known for known, _ in model.named_modules() if known]
+    stem = name.removesuffix(".input")
+    readings: list[tuple[str, Side]] = [(name, "output")] if stem == name else [(name, "output"), (stem, "input")]
+    for text, side in readings:
+        path, _, call = text.partition("#")
+        path = _without_indices(model, path)
+        if path in modules and (call.isdigit() or not call):
+            return Layer(path, int(call or 0), side)
+    if "#" in stem and not stem.partition("#")[2].isdigit():
         raise LayerError("SW-L02", f"the call in {name!r} must be a number", fix="write layer#0, layer#1 ...")
-    if path and path in modules:
-        return Layer(path, int(call or 0))
-    if path.endswith(".input") and path.removesuffix(".input") in modules:
-        return Layer(path.removesuffix(".input"), int(call or 0), "input")
-    near = nearest(name, (known for known in modules if known))
-    raise LayerError("SW-L01", f"the model has no layer {name!r}", near=near, fix="use a name from model.named_modules()")
+    raise _unknown(stem, modules)
+
+
+def _unknown(path: str, modules: Iterable[str]) -> LayerError:
+    near = nearest(path, (known for known in modules if known))
+    fix = "use a name from model.named_modules()"
+    return LayerError("SW-L01", f"the model has no layer {path!r}", near=near, fix=fix)
 
 
 def _without_indices(model: nn.Module, path: str) -> str:
@@ -71,9 +82,9 @@ def _without_indices(model: nn.Module, path: str) -> str:
 
 
 def _module_at(model: nn.Module, path: str) -> nn.Module:
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     if path not in modules:
-        raise LayerError("SW-L01", f"the model has no layer {path!r}", near=nearest(path, (m for m in modules if m)))
+        raise _unknown(path, modules)
     return modules[path]
 
 
@@ -120,24 +131,31 @@ def default_layer(trace: Trace) -> Choice:
     )
 
 
-def check_spatial(trace: Trace, layer: Layer) -> LayerCall:
-    """The traced call of ``layer``, which must have run and have a grid of more than one cell."""
-    calls = [call for call in trace.calls if call.name == layer.name]
+def grid_at(trace: Trace, layer: Layer) -> Grid:
+    """The grid of a layer's output, which must have run and have more than one cell."""
+    if layer.side == "input":
+        raise LayerError(
+            "SW-L14", f"{layer} is an input; maps are made from outputs", fix="name the layer whose output it is"
+        )
+    calls = {call.call: call for call in trace.calls if call.name == layer.name}
     if not calls:
         raise LayerError(
             "SW-L07", f"layer {layer.name!r} was not reached in the forward pass, or its output holds no single tensor",
             near=nearest(layer.name, {call.name for call in trace.calls}),
             fix="name a layer that runs; gradient checkpointing can hide layers, switch it off",
         )  # fmt: skip
-    if layer.call >= len(calls):
-        raise LayerError("SW-L08", f"layer {layer.name!r} runs {len(calls)} times, but call {layer.call} was asked for")
+    if layer.call not in calls:
+        raise LayerError(
+            "SW-L08", f"layer {layer.name!r} runs {len(calls)} times, but call {layer.call} was asked for",
+            fix=f"use {layer.name}#0 to {layer.name}#{max(calls)}",
+        )  # fmt: skip
     call = calls[layer.call]
     if call.grid is None or call.grid.cells <= 1:
         raise LayerError(
             "SW-L09", f"layer {layer} puts out {call.shape}, which has no spatial grid",
             near=_spatial_names(trace), fix="choose a layer before pooling",
         )  # fmt: skip
-    return call
+    return call.grid
 
 
 def _spatial_names(trace: Trace) -> list[str]:
@@ -152,9 +170,14 @@ def default_embedding(trace: Trace, *, headless: bool) -> Choice:
     if trace.output_layer is not None:
         return Choice(f"{trace.output_layer}.input", "input of the head: features after pooling, before the logits")
     used = [call for call in trace.calls if call.on_path]
-    heads = [call for call in used if call.kind.startswith("Conv") and call.shape[1] == trace.outputs]
-    if heads:
-        return Choice(f"{heads[-1].name}.input", "input of the convolution that makes the logits, mean over space")
+    linear = [call for call in used if call.kind == "Linear" and call.shape[1:] == (trace.outputs,)]
+    if len(linear) == 1:
+        return Choice(f"{linear[0].name}.input", "input of the layer that makes the logits: features after pooling")
+    convolutions = [call for call in used if call.kind.startswith("Conv") and call.shape[1] == trace.outputs]
+    if convolutions:
+        return Choice(
+            f"{convolutions[-1].name}.input", "input of the convolution that makes the logits, mean over space"
+        )
     streams = [call for call in used if call.grid is not None and call.kind != "Linear"]
     if streams:
         last = streams[-1]

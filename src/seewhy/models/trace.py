@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from seewhy.core import Inputs
 from seewhy.models.borrow import borrowed
-from seewhy.models.grid import Grid, grid_of
+from seewhy.models.grid import Channels, Grid, grid_of
 from seewhy.values import LayerError, ModelError
 
 
@@ -64,7 +66,8 @@ def trace_model(
     record, or the norm of the outputs when there is one only. Raises ``ModelError`` when the outputs are not finite.
     """
     seen: list[_Seen] = []
-    with borrowed(model), torch.enable_grad(), _recording(model, seen):
+    counts: dict[str, int] = {}
+    with borrowed(model), torch.enable_grad(), _recording(model, seen, counts):
         leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
         outputs = logits(run({name: leaf.clone() for name, leaf in leaves.items()}))
         if not bool(torch.isfinite(outputs).all()):
@@ -81,14 +84,12 @@ def trace_model(
         input_size=input_size,
         output_layer=_layer_of_outputs(seen, outputs),
         outputs=outputs.shape[1],
-        call_counts={call.name: call.call + 1 for call in calls},
+        call_counts=counts,
     )
 
 
 @contextmanager
-def _recording(model: nn.Module, seen: list[_Seen]) -> Iterator[None]:
-    counts: dict[str, int] = {}
-
+def _recording(model: nn.Module, seen: list[_Seen], counts: dict[str, int]) -> Iterator[None]:
     def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, args: Any, output: Any) -> None:
             del args
@@ -152,18 +153,27 @@ def _describe(
 ) -> list[LayerCall]:
     calls: list[LayerCall] = []
     token_grids: list[tuple[int, ...]] = []
+    told: dict[tuple[int, ...], Channels | None] = {}
     for entry, gradient in zip(seen, gradients, strict=True):
         shape = tuple(entry.output.shape)
         grid = None
         if shape and shape[0] == batch:
-            hint = isinstance(entry.module, nn.LayerNorm | nn.Linear)
-            grid = grid_of(shape, input_size, token_grids=token_grids, channels_last_hint=hint)
+            # A block or an activation lies as the layer inside or before it did, whose kind told.
+            channels = told[shape] = channels_of(entry.module) or told.get(shape)
+            grid = grid_of(shape, input_size, token_grids=token_grids, channels=channels)
         if grid is not None and grid.layout != "tokens" and grid.size not in token_grids:
             token_grids.append(grid.size)
         on_path = gradient is not None and bool(gradient.any())
         reaches = on_path and gradient is not None and bool(_on_grid(gradient, grid).any())
         calls.append(LayerCall(entry.name, type(entry.module).__name__, entry.call, shape, grid, on_path, reaches))
     return calls
+
+
+def channels_of(module: nn.Module) -> Channels | None:
+    """Where a kind of layer has its channels: first if named ``...2d``, last in linear layers and layer norms."""
+    if re.search(r"[123]d", type(module).__name__) or isinstance(module, nn.GroupNorm | _ConvNd):
+        return "first"
+    return "last" if isinstance(module, nn.LayerNorm | nn.Linear | nn.Embedding) else None
 
 
 def _on_grid(gradient: Tensor, grid: Grid | None) -> Tensor:
@@ -174,9 +184,11 @@ def _on_grid(gradient: Tensor, grid: Grid | None) -> Tensor:
 
 
 def _layer_of_outputs(seen: list[_Seen], outputs: Tensor) -> str | None:
-    """The innermost module whose output is the outputs themselves: the head."""
+    """The linear layer whose output is the outputs themselves, or was until they were read in full precision."""
     for entry in seen:
-        same = entry.output.shape == outputs.shape and entry.output.data_ptr() == outputs.data_ptr()
-        if same and isinstance(entry.module, nn.Linear):
-            return entry.name
+        if isinstance(entry.module, nn.Linear) and entry.output.numel() == outputs.numel():
+            read = entry.output.to(outputs.dtype)
+            same = read.data_ptr() == outputs.data_ptr()
+            if same or (entry.output.dtype != outputs.dtype and torch.equal(read.reshape(outputs.shape), outputs)):
+                return str(entry.name) if entry.call == 0 else f"{entry.name}#{entry.call}"
     return None

@@ -1,0 +1,182 @@
+"""From the bytes of one untrusted picture file to upright pixels, with a note for everything that was changed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Shaped
+from PIL import Image, UnidentifiedImageError
+
+from seewhy.data.conversion import Color, to_plain
+from seewhy.values import DataError
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+SMALLEST_SIDE: Final = 8
+MAX_PIXELS: Final = 64_000_000
+DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error)
+ORIENTATION: Final = 0x0112
+UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture: 8-bit ``RGB`` or ``L``, or mode ``F`` with values in [0, 1] (from 16-bit gray)."""
+
+    picture: Image.Image
+    revision: str
+    notes: tuple[str, ...]
+
+
+def revision(path: Path) -> str:
+    """A short digest of a file's bytes, so that changed content is noticed. DataError SW-D05 if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, new_digest).hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def decode(path: Path, *, max_pixels: int = MAX_PIXELS, background: Color = (255, 255, 255)) -> Decoded:
+    """Read the first frame of a JPEG, PNG, WebP, TIFF, BMP or GIF file, turned upright by its EXIF tag.
+
+    Transparency is composited on ``background``; palettes and CMYK become RGB; 16-bit gray is scaled by its bit range,
+    never clipped. The pixel limit holds before anything is decoded.
+
+    Raises ``DataError``: SW-D05 no such file, SW-D06 no picture, SW-D07 damaged, SW-D08 too many pixels, SW-D09 too
+    small, SW-D10 samples without a known range (float, 32-bit, signed).
+    """
+    with _told() as complaints, open_picture(path, max_pixels) as (opened, content_revision):
+        frames = getattr(opened, "n_frames", 1)
+        notes = [f"first of {frames} frames used"] if frames > 1 else []
+        plain, changed = to_plain(path.name, opened, background)
+        turn = _orientation(opened)
+        turned = [f"turned upright by EXIF orientation {turn}"] if turn in UPRIGHT else []
+        picture = _upright(plain, turn)
+    return Decoded(picture, content_revision, (*notes, *changed, *turned, *complaints))
+
+
+def decode_values(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Shaped[np.ndarray, "h w ..."], str]:
+    """The values of a picture as they are stored, upright and without alpha, and the file's revision.
+
+    ``(H, W)`` for gray and for palettes (the indices), ``(H, W, C)`` for colour. Raises what :func:`decode` raises.
+    """
+    with _told(), open_picture(path, max_pixels) as (opened, content_revision):
+        opened.load()
+        values = np.asarray(_upright(opened, _orientation(opened)))
+        colours = len([band for band in opened.getbands() if band not in "Aa"])
+        if values.ndim == 3:
+            values = values[..., :colours]
+        return values, content_revision
+
+
+@contextmanager
+def open_picture(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
+    """An untrusted file opened by Pillow, with its revision; what fails inside the block is told as a ``DataError``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    digest = new_digest()
+    digest.update(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels decides, and is an error
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+                _check_size(path, opened.size, max_pixels)
+                yield opened, digest.hexdigest()
+        except UnidentifiedImageError as error:
+            raise _not_a_picture(path, content[:64]) from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(path, str(error), max_pixels) from error
+        except DAMAGE as error:
+            raise DataError(
+                "SW-D07",
+                f"{path.name}: the picture is damaged or cut short ({type(error).__name__}: {error})",
+                fix="copy or export the file again, or leave it out of the data set",
+            ) from error
+
+
+@contextmanager
+def _told() -> Iterator[list[str]]:
+    """Collects what Pillow warns of (broken metadata), each once, when the block ends."""
+    complaints: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield complaints
+    complaints.extend(dict.fromkeys(f"Pillow: {warning.message}" for warning in caught))
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error for a file that is absent or may not be read."""
+    return DataError(
+        "SW-D05", f"{path.name}: cannot be read ({error.strerror or error})", fix=f"check that {path.name} exists"
+    )
+
+
+def new_digest() -> hashlib.blake2b:
+    """The hash behind every revision: 16 hexadecimal digits."""
+    return hashlib.blake2b(digest_size=8)
+
+
+def _upright(picture: Image.Image, turn: int) -> Image.Image:
+    return picture.transpose(UPRIGHT[turn]) if turn in UPRIGHT else picture
+
+
+def _orientation(opened: Image.Image) -> int:
+    try:
+        return int(opened.getexif().get(ORIENTATION, 1))
+    except (*DAMAGE, TypeError):  # broken EXIF does not make the pixels unreadable
+        return 1
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise _too_large(path, f"{width} × {height} = {width * height} pixels", max_pixels)
+    if min(width, height) < SMALLEST_SIDE:
+        raise DataError(
+            "SW-D09",
+            f"{path.name}: {width} × {height} pixels; each side must have at least {SMALLEST_SIDE}",
+            fix="leave the file out of the data set",
+        )
+
+
+def _too_large(path: Path, found: str, max_pixels: int) -> DataError:
+    return DataError(
+        "SW-D08",
+        f"{path.name}: {found}; the limit is max_pixels={max_pixels}",
+        fix="raise max_pixels if the file is what you expect, or make a smaller copy",
+    )
+
+
+def _not_a_picture(path: Path, start: bytes) -> DataError:
+    fix = f"use a file in one of the formats {', '.join(FORMATS)}"
+    if not start:
+        found = "the file is empty (0 bytes)"
+    elif start.startswith(b"version https://git-lfs"):
+        found, fix = "a Git LFS pointer, not the picture itself", "fetch the file with `git lfs pull`"
+    elif start[4:8] == b"ftyp":
+        found, fix = "a HEIC, AVIF or video file", "convert it to JPEG or PNG"
+    elif start.lstrip()[:1] == b"<":
+        found = "an HTML, XML or SVG text"
+    else:
+        found = f"no picture in a known format (it begins with {start[:12]!r})"
+    return DataError("SW-D06", f"{path.name}: {found}", fix=fix)

@@ -1,0 +1,71 @@
+"""From a checkpoint file to named tensors. Files are never trusted: nothing in them is run or imported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seewhy.models.sniff import sniff
+from seewhy.models.torch_file import read_torch_file
+from seewhy.models.unwrap import Prefer, unwrap
+from seewhy.values import CheckpointError
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """The weights of a checkpoint by name, what reading passed over, and the SHA-256 of the file's content."""
+
+    tensors: Mapping[str, Tensor]
+    notes: tuple[str, ...]
+    sha256: str
+
+
+def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> StateDict:
+    """The weights of a Lightning ``.ckpt``, a bare or wrapped state dict, or a ``.safetensors`` file.
+
+    The format is told from the content. Tensors stay on the CPU and, where the format allows it, on disk until used.
+    ``prefer="ema"`` takes averaged weights. Hyper-parameters of ordinary foreign types are skipped with a note.
+
+    Raises:
+        CheckpointError: ``SW-C01`` to ``SW-C18``; see ``docs/errors.md``.
+
+    Example:
+        >>> read_state_dict("logs/last.ckpt").notes  # doctest: +SKIP
+        ("weights taken from 'state_dict'", "'hyper_parameters.root' of type pathlib.PosixPath was not loaded")
+    """
+    file = Path(path)
+    file_format = sniff(file)
+    if file_format == "safetensors":
+        tensors, notes = _read_safetensors(file, prefer), list[str]()
+    else:
+        tensors, notes = unwrap(read_torch_file(file, file_format), prefer)
+    return StateDict(tensors, tuple(notes), file_sha256(file))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_safetensors(path: Path, prefer: Prefer) -> dict[str, Tensor]:
+    if prefer == "ema":
+        raise CheckpointError("SW-C17", f"{path}: a .safetensors file holds one set of weights", fix="prefer='model'")
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            "SW-C15",
+            f"{path} is a damaged .safetensors file (size {path.stat().st_size} bytes; {error})",
+            fix="compare the size with the original and copy it again",
+        ) from error
+    if not tensors:
+        raise CheckpointError("SW-C13", f"{path} holds no tensors", fix="give the file with the weights")
+    return tensors

@@ -1,0 +1,111 @@
+"""The pictures of a record: Grad-CAM overlays and the attention sheet, drawn in worker threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from seewhy.pipeline.applicable import Applicable, layer_suffix
+from seewhy.pipeline.questions import ROLLOUT, AttentionQuestion, GradcamQuestion, Question
+from seewhy.render.encode import encode_png
+from seewhy.render.panels import attention_sheet
+from seewhy.render.picture import overlay_picture
+from seewhy.values import Answer, Artifact
+
+
+class WriteFile(Protocol):
+    """Writes a file that can be made again into the run directory."""
+
+    def __call__(self, relative: str, data: bytes, *, kind: str, record_id: str) -> Artifact: ...
+
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a picture says of its record."""
+
+    record_id: str
+    file_name: str
+    picture: UInt8[np.ndarray, "h w 3"]
+    label: int | None
+    predicted: int | None
+    probabilities: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Draws and writes every picture that a set of questions promises; safe to call from several threads."""
+
+    found: Applicable
+    class_names: Sequence[str] | None
+    write_file: WriteFile
+
+    def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> tuple[Artifact, ...]:
+        """All pictures of one record, written; in a fixed order."""
+        written = []
+        for question in questions:
+            if isinstance(question, GradcamQuestion):
+                pages = self._gradcam(shown, question, answers[question.key])
+            elif isinstance(question, AttentionQuestion):
+                pages = self._attention(shown, question, answers)
+            else:
+                continue
+            for path, page in pages:
+                written.append(self.write_file(path, encode_png(page), kind=question.kind, record_id=shown.record_id))
+        return tuple(written)
+
+    def _gradcam(self, shown: Shown, question: GradcamQuestion, answer: Answer) -> Iterator[tuple[str, np.ndarray]]:
+        suffix = layer_suffix(question, self.found)
+        for index, raw_map in enumerate(answer.values):
+            chosen = answer.classes[index] if answer.classes else None
+            stem = f"class_{chosen}" if chosen is not None else "embedding"
+            unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
+            page = overlay_picture(
+                shown.picture, _as_plane(raw_map), title=shown.record_id, caption=self._caption(shown, chosen), unit=unit
+            )
+            yield f"gradcam/{shown.file_name}/{stem}{suffix}.png", page
+
+    def _attention(
+        self, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        heads = {f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)}
+        whose = "paid by the class token" if question.attention.query == "class token" else "paid by all patches"
+        page = attention_sheet(
+            shown.picture,
+            {name: np.stack([_as_plane(head) for head in maps]) for name, maps in heads.items()},
+            _as_plane(answers[ROLLOUT].values),
+            title=shown.record_id,
+            caption=self._caption(shown, shown.predicted),
+            unit=f"attention {whose}",
+        )
+        yield f"attention_maps/{shown.file_name}_attention{layer_suffix(question, self.found)}.png", page
+
+    def _caption(self, shown: Shown, chosen: int | None) -> str:
+        if chosen is None:
+            return "norm of the embedding"
+        parts = [self._name(chosen)]
+        if shown.probabilities is not None:
+            parts.append(f"{shown.probabilities[chosen]:.1%}")
+        if chosen == shown.predicted:
+            parts.append("predicted")
+        if chosen == shown.label:
+            parts.append("true class")
+        return " · ".join(parts)
+
+    def _name(self, index: int) -> str:
+        if self.class_names is not None and index < len(self.class_names):
+            return self.class_names[index]
+        return f"class {index}"
+
+
+def _as_plane(raw_map: np.ndarray) -> np.ndarray:
+    """A map one can draw: a signal's ``(T,)`` as one row, a volume's ``(D, H, W)`` as its mean over depth."""
+    if raw_map.ndim == 1:
+        return raw_map[None]
+    while raw_map.ndim > 2:
+        raw_map = raw_map.mean(axis=0)
+    return raw_map

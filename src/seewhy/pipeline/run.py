@@ -1,0 +1,248 @@
+"""The only loop over a data set: plan, compute, commit, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from seewhy.core import Inputs
+from seewhy.data.batching import load_batches
+from seewhy.data.custom import CustomDataset
+from seewhy.data.records import Dataset, RecordRef
+from seewhy.models.adapter import Adapter
+from seewhy.models.fingerprint import weights_fingerprint
+from seewhy.pipeline.applicable import Applicable, applicable
+from seewhy.pipeline.engine import Engine
+from seewhy.pipeline.exports import export_embeddings, export_failures
+from seewhy.pipeline.pictures import Painter
+from seewhy.pipeline.plan import Plan, check_same_data, make_plan, select
+from seewhy.pipeline.settings import Settings
+from seewhy.pipeline.shard import Desk, OpenShard
+from seewhy.pipeline.summary import Summary, tally
+from seewhy.store.names import SafeNames
+from seewhy.store.run_directory import RunDirectory
+from seewhy.store.run_reader import RunReader
+from seewhy.values import DataError, Json
+
+
+class Observer(Protocol):
+    """Watches a run; what it does cannot change the run."""
+
+    def planned(self, plan: Plan, found: Applicable) -> None:
+        """The work is known."""
+        ...
+
+    def advanced(self, records: int, failed: int) -> None:
+        """A batch was computed."""
+        ...
+
+    def committed(self, shard: str) -> None:
+        """A shard reached its final name."""
+        ...
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def planned(self, plan: Plan, found: Applicable) -> None:
+        """Nothing is shown."""
+
+    def advanced(self, records: int, failed: int) -> None:
+        """Nothing is shown."""
+
+    def committed(self, shard: str) -> None:
+        """Nothing is shown."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as its parts see it: the model understood, the data listed, the questions settled."""
+
+    dataset: Dataset
+    index: tuple[RecordRef, ...]
+    selected: tuple[int, ...]
+    adapter: Adapter
+    found: Applicable
+    settings: Settings
+
+    @property
+    def labels_match(self) -> bool:
+        """Whether the data set's classes are the model's."""
+        names = self.dataset.class_names
+        return self.adapter.classes > 1 and (names is None or len(names) == self.adapter.classes)
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """The names of the model's classes, where they are known."""
+        return self.dataset.class_names if self.labels_match else None
+
+
+def run(
+    model: nn.Module,
+    dataset: Any,
+    output_dir: str | Path = "artifacts",
+    *,
+    headless: bool | None = None,
+    facts: Mapping[str, Json] | None = None,
+    observer: Observer | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    **settings: Any,
+) -> Summary:
+    """Explain a data set: embeddings, Grad-CAM and attention of every record, in a directory that can be resumed.
+
+    ``dataset`` is one of seewhy's, or your own torch ``Dataset`` or ``LightningDataModule``
+    (:class:`seewhy.data.custom.CustomDataset`). ``settings`` are those of :class:`Settings`, by the names of the command line. ``facts`` about how the model was
+    built become part of the run's identity. ``stop`` is asked between batches; once true, the shard at hand is finished.
+    The model comes back as it was.
+
+    Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
+    single record that fails becomes a row with its error instead.
+    """
+    asked = Settings.of(**settings)
+    begun = time.monotonic()
+    records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset)
+    job = prepare(model, records, asked, headless=headless)
+    observer = observer or Silent()
+    with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
+        plan = _plan(job, directory)
+        observer.planned(plan, job.found)
+        computed, interrupted = _compute(job, plan, directory, observer, stop)
+        reader = RunReader(directory.root)
+        splits, failures = tally(reader, labels_match=job.labels_match)
+        if not interrupted:
+            directory.finish([*export_embeddings(directory, reader, job.found), export_failures(directory, failures)])
+    return Summary(
+        output_dir=Path(output_dir),
+        selected=len(plan.selected),
+        computed=computed,
+        reused=plan.reused,
+        seconds=time.monotonic() - begun,
+        interrupted=interrupted,
+        splits=splits,
+        failures=failures,
+        choices=job.found.choices | _label_note(job),
+        not_applicable=job.found.not_applicable,
+    )
+
+
+def prepare(model: nn.Module, dataset: Dataset, settings: Settings, *, headless: bool | None = None) -> Job:
+    """Select the records and understand the model, on two of them."""
+    index = tuple(dataset.index())
+    selected = select(index, settings)
+    example = _example(dataset, selected)
+    adapter = Adapter(model, example, headless=headless, precision=settings.precision)
+    names = dataset.class_names
+    known = tuple(names) if names is not None and len(names) == adapter.classes else None
+    return Job(dataset, index, selected, adapter, applicable(adapter, settings, example, known), settings)
+
+
+EXAMPLES = 2
+MOST_UNREADABLE = 32
+
+
+def _example(dataset: Dataset, selected: Sequence[int]) -> Inputs:
+    """The first two records that can be read, as a batch; a single one counts twice."""
+    read: list[Mapping[str, torch.Tensor]] = []
+    first_failure = ""
+    for batch in load_batches(dataset, [[position] for position in selected[:MOST_UNREADABLE]]):
+        read += [record.inputs for record in batch.records]
+        first_failure = first_failure or next((reason for _, reason in batch.failures), "")
+        if len(read) == EXAMPLES and all(read[0][name].shape == read[1][name].shape for name in read[0]):
+            break
+        read = read[:1]
+    if not read:
+        raise DataError(
+            "SW-D92",
+            f"none of the first {min(len(selected), MOST_UNREADABLE)} records can be read; the first says: {first_failure}",
+            fix="check the data settings and the files",
+        )
+    pair = read if len(read) == EXAMPLES else read * EXAMPLES
+    return {name: torch.stack([inputs[name] for inputs in pair]) for name in pair[0]}
+
+
+def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
+    return {
+        "weights": weights_fingerprint(job.adapter.model),
+        "model": dict(facts) or {"class": type(job.adapter.model).__qualname__},
+        "data": dict(job.dataset.fingerprint()),
+        "seed": job.settings.seed,
+        "precision": job.settings.precision,
+    }
+
+
+def _plan(job: Job, directory: RunDirectory) -> Plan:
+    answered = {split: directory.answered(split) for split in dict.fromkeys(ref.split for ref in job.index)}
+    check_same_data(job.index, answered)
+    directory.require_agreement({key: spec for question in job.found.questions for key, spec in question.specs().items()})
+    stale = _stale(job, answered)
+    return make_plan(job.index, job.selected, job.found.questions, answered, stale, job.settings)
+
+
+def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int]:
+    """Selected positions whose content is no longer what was answered."""
+    committed = [
+        (position, answered[ref.split][ref.record_id].revision)
+        for position in job.selected
+        if (ref := job.index[position]).record_id in answered[ref.split]
+    ]
+    with ThreadPoolExecutor(job.settings.writer_threads) as threads:
+        current = threads.map(job.dataset.revision, [position for position, _ in committed])
+        return frozenset(position for (position, old), new in zip(committed, current, strict=True) if old != new)
+
+
+def _compute(
+    job: Job, plan: Plan, directory: RunDirectory, observer: Observer, stop: Callable[[], bool]
+) -> tuple[int, bool]:
+    """Compute and commit the chunks in order; how many records, and whether it was stopped early."""
+    if not plan.chunks:
+        return 0, False
+    names = SafeNames(ref.record_id for ref in job.index)
+    painter = Painter(job.found, job.class_names, directory.write_file)
+    computed = 0
+    with ThreadPoolExecutor(job.settings.writer_threads, thread_name_prefix="seewhy-picture") as threads:
+        desk = Desk(job.dataset, job.index, names.__getitem__, painter, threads)
+        for shard in _shards(job, plan, desk, observer):
+            observer.committed(shard.commit(directory.commit))
+            computed += len(shard.chunk.positions)
+            if stop() and computed < plan.records:
+                return computed, True
+    return computed, False
+
+
+def _shards(job: Job, plan: Plan, desk: Desk, observer: Observer) -> Iterator[OpenShard]:
+    """Each chunk with all of its records computed, in order."""
+    batches = load_batches(
+        job.dataset,
+        list(plan.batches(job.settings.batch_size)),
+        num_workers=job.settings.num_workers,
+        pin_memory=job.adapter.device.type == "cuda",
+        seed=job.settings.seed,
+    )
+    with closing(batches):
+        for chunk in plan.chunks:
+            shard = OpenShard(chunk, desk)
+            engine = Engine(job.adapter, chunk.questions, tokens=job.found.tokens)
+            while not shard.full:
+                taken, failed = shard.add(engine.explain(next(batches)))
+                observer.advanced(taken, failed)
+            yield shard
+
+
+def _label_note(job: Job) -> dict[str, str]:
+    names = job.dataset.class_names
+    if names is None or job.labels_match or job.adapter.classes < 1:
+        return {}
+    return {
+        "class names": f"not used: the data set names {len(names)} classes, the model has {job.adapter.classes} outputs; "
+        "no accuracy is given"
+    }
+
+

@@ -1,0 +1,100 @@
+"""What a run is asked to do, checked before anything long begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from seewhy.models.adapter import Precision
+from seewhy.targets import check_class
+from seewhy.values import ConfigError, TargetError, nearest
+
+MOST_CLASSES = 20
+"""Above this many classes the default is the best few of each record, not every class."""
+BEST_CLASSES = 5
+
+Classes = Literal["auto", "all", "predicted"] | tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run.
+
+    The names are those of the command line. ``splits`` and ``record_id`` (one or several) select records, None all.
+    ``target_classes`` are those explained: ``auto`` is every class up to 20 and the five highest of each record above
+    that; names are looked up in the data set's class names. ``attention_layers`` counts attention layers from 0, negative
+    from the end. ``shard_size`` records are committed together, and are what a kill can cost at most.
+    """
+
+    splits: tuple[str, ...] | None = None
+    record_id: tuple[str, ...] | None = None
+    generate_embeddings: bool = True
+    generate_gradcam: bool = True
+    generate_attention: bool = True
+    target_classes: Classes = "auto"
+    target_layer: str | None = None
+    embedding_layer: str | None = None
+    attention_layers: tuple[int, ...] = (-1,)
+    batch_size: int = 32
+    num_workers: int = 0
+    max_records: int | None = None
+    shard_size: int = 256
+    seed: int = 0
+    precision: Precision = "32"
+    retry_failed: bool = False
+    writer_threads: int = 2
+
+    @classmethod
+    def of(cls, **given: Any) -> Settings:
+        """Settings from plain values: lists become tuples, one id or split stands for a list of one.
+
+        Raises ``ConfigError`` for an unknown name, with the nearest ones.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ConfigError("SW-F01", f"there is no setting {name!r}", near=nearest(name, known))
+        for name in ("splits", "record_id"):
+            if isinstance(given.get(name), str):
+                given[name] = (given[name],)
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+
+    def __post_init__(self) -> None:
+        _at_least("batch_size", self.batch_size, 1)
+        _at_least("num_workers", self.num_workers, 0)
+        _at_least("shard_size", self.shard_size, 1)
+        _at_least("writer_threads", self.writer_threads, 1)
+        if self.max_records is not None:
+            _at_least("max_records", self.max_records, 1)
+        if isinstance(self.target_classes, tuple) and not self.target_classes:
+            raise ConfigError("SW-F03", "target_classes is empty", fix="name classes, or use all or predicted")
+        if not self.attention_layers:
+            raise ConfigError("SW-F03", "attention_layers is empty", fix="use [-1] for the last layer")
+        if not (self.generate_embeddings or self.generate_gradcam or self.generate_attention):
+            raise ConfigError(
+                "SW-F04",
+                "nothing is asked: embeddings, Grad-CAM and attention are all off",
+                fix="set one of generate_embeddings, generate_gradcam, generate_attention to true",
+            )
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError("SW-F02", f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def class_indices(wanted: Sequence[int | str], count: int, names: Sequence[str] | None) -> tuple[int, ...]:
+    """Class names and numbers as numbers in ``range(count)``, ascending, without repeats."""
+    indices = set()
+    for item in wanted:
+        if isinstance(item, str):
+            if names is None or item not in names:
+                raise TargetError(
+                    "SW-T04", f"there is no class named {item!r}", near=nearest(item, names or ()),
+                    fix="use a class name of the data set, or a class number",
+                )  # fmt: skip
+            item = list(names).index(item)
+        check_class(item, count)
+        indices.add(int(item))
+    return tuple(sorted(indices))

@@ -1,0 +1,117 @@
+"""One chunk on its way to becoming a shard: rows collected, pictures drawn beside the model, committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+
+from seewhy.data.records import Dataset, RecordRef
+from seewhy.pipeline.engine import Explained
+from seewhy.pipeline.pictures import Painter, Shown
+from seewhy.pipeline.plan import Chunk
+from seewhy.values import Artifact, Json, RecordRow, StoreError
+
+Commit = Callable[[str, list[RecordRow], dict[str, Json]], str]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every chunk of a run needs to become rows and pictures."""
+
+    dataset: Dataset
+    index: tuple[RecordRef, ...]
+    name_of: Callable[[str], str]
+    painter: Painter
+    threads: Executor
+
+    def row(self, chunk: Chunk, explained: Explained) -> tuple[RecordRow, Future[tuple[Artifact, ...]] | None]:
+        """The row of a record, and its pictures on their way."""
+        ref = self.index[explained.position]
+        row = _row(ref, explained, self.dataset)
+        if explained.error or explained.record is None or explained.answers is None:
+            return row, None
+        shown = Shown(
+            record_id=ref.record_id,
+            file_name=self.name_of(ref.record_id),
+            picture=self.dataset.picture(explained.record.inputs),
+            label=row.label,
+            predicted=explained.predicted,
+            probabilities=explained.probabilities,
+        )
+        return row, self.threads.submit(self.painter.paint, shown, chunk.questions, explained.answers)
+
+
+class OpenShard:
+    """Collects a chunk's rows until all of its records are there."""
+
+    def __init__(self, chunk: Chunk, desk: Desk) -> None:
+        self.chunk = chunk
+        self._desk = desk
+        self._rows: dict[int, tuple[RecordRow, Future[tuple[Artifact, ...]] | None]] = {}
+
+    def add(self, results: Iterable[Explained]) -> tuple[int, int]:
+        """Take results in; how many there were, and how many of them failed."""
+        taken = failed = 0
+        for explained in results:
+            self._rows[explained.position] = self._desk.row(self.chunk, explained)
+            taken += 1
+            failed += bool(explained.error)
+        return taken, failed
+
+    @property
+    def full(self) -> bool:
+        """Whether every record of the chunk is there."""
+        return len(self._rows) == len(self.chunk.positions)
+
+    def commit(self, commit: Commit) -> str:
+        """Wait for the pictures, then make the shard; the name it got."""
+        rows = [_with_files(*self._rows[position]) for position in self.chunk.positions]
+        return commit(self.chunk.split, rows, _specs(self.chunk))
+
+
+def _specs(chunk: Chunk) -> dict[str, Json]:
+    return {key: spec for question in chunk.questions for key, spec in question.specs().items()}
+
+
+def _with_files(row: RecordRow, files: Future[tuple[Artifact, ...]] | None) -> RecordRow:
+    if files is None:
+        return row
+    try:
+        return replace(row, files=files.result())
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001  the record boundary: a picture that cannot be drawn fails its record
+        return replace(row, status="failed", stage="picture", error=f"{type(error).__name__}: {error}", answers={})
+
+
+def _row(ref: RecordRef, explained: Explained, dataset: Dataset) -> RecordRow:
+    record = explained.record
+    row = RecordRow(
+        record_id=ref.record_id,
+        split=ref.split,
+        position=explained.position,
+        label=ref.label if record is None else record.label,
+        revision=_revision(dataset, explained) if record is None else record.revision,
+        geometry=None if record is None else record.geometry,
+        notes=() if record is None else record.notes,
+    )
+    if explained.error:
+        return replace(row, status="failed", stage=explained.stage, error=explained.error)
+    probabilities, predicted = explained.probabilities, explained.predicted
+    confidence = float(probabilities[predicted]) if probabilities is not None and predicted is not None else None
+    return replace(
+        row,
+        predicted=predicted,
+        confidence=confidence,
+        probabilities=probabilities,
+        answers=dict(explained.answers or {}),
+    )
+
+
+def _revision(dataset: Dataset, explained: Explained) -> str:
+    """The content a failed read failed on, so that a repaired file is read again; unknown where even that fails."""
+    try:
+        return dataset.revision(explained.position)
+    except Exception:  # noqa: BLE001  the record boundary: the failure itself is already recorded
+        return ""

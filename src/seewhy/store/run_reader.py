@@ -1,0 +1,108 @@
+"""A run directory, read: its manifest and its committed rows, one group in memory at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.store.layout import committed_shards, is_run
+from seewhy.store.ledger import Answered, answered_shard, supersede
+from seewhy.store.manifest import Manifest, read_manifest
+from seewhy.store.merging import merge_rows
+from seewhy.store.shards import GROUP_ROWS, Shard
+from seewhy.values import RecordRow, StoreError
+
+_CACHED_GROUPS = 4
+
+
+class RunReader:
+    """The committed rows of a run directory as they were when the reader was made. Safe beside a writer.
+
+    Raises:
+        StoreError: ``SW-S17``, there is no run; ``SW-S06``, ``SW-S07`` or ``SW-S11`` as the files say.
+
+    >>> reader = RunReader(Path("artifacts/mine"))  # doctest: +SKIP
+    >>> for row in reader.rows("test", questions=["embeddings"]):  # doctest: +SKIP
+    ...     print(row.record_id, row.answers["embeddings"].values.shape)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.root = path.resolve()
+        if not is_run(self.root):
+            raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
+        self._shards: defaultdict[str, list[Shard]] = defaultdict(list)
+        for name in committed_shards(self.root):
+            shard = Shard(self.root / name)
+            self._shards[shard.header.split].append(shard)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest as it is now; None where it was deleted (opening the run for writing rebuilds it)."""
+        return read_manifest(self.root)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have committed rows, sorted."""
+        return tuple(sorted(self._shards))
+
+    def records(self, split: str, question: str | None = None) -> list[str]:
+        """The ids of a split in the order of its data set; with ``question``, those that have an answer to it."""
+        state: dict[str, Answered] = {}
+        positions: dict[str, int] = {}
+        for shard in self._shards.get(split, ()):
+            for record_id, answered in answered_shard(shard):
+                state[record_id] = supersede(state.get(record_id), answered)
+            table = shard.read(["record_id", "position"])
+            positions |= zip(table["record_id"].to_pylist(), table["position"].to_pylist(), strict=True)
+        wanted = [record_id for record_id, known in state.items() if question is None or question in known.questions]
+        return sorted(wanted, key=lambda record_id: (positions[record_id], record_id))
+
+    def rows(self, split: str, questions: Collection[str] | None = None) -> Iterator[RecordRow]:
+        """Each record of a split once, in the order of commits, all its rows merged.
+
+        Only the answers to ``questions`` are read (default: all; none for a table of predictions).
+        """
+        shards = self._shards.get(split, [])
+        repeated = _repeated(shards)
+        starts = np.cumsum([0, *(shard.rows for shard in shards)])
+
+        @lru_cache(_CACHED_GROUPS)
+        def group(shard: int, number: int) -> list[RecordRow]:
+            return shards[shard].group(number, questions)
+
+        def fetch(place: int) -> RecordRow:
+            shard = int(np.searchsorted(starts, place, side="right")) - 1
+            number, offset = divmod(place - int(starts[shard]), GROUP_ROWS)
+            return group(shard, number)[offset]
+
+        for place, row in enumerate(_stream(shards, questions)):
+            places = repeated.get(row.record_id, [place])
+            if place == places[-1]:
+                yield merge_rows([*map(fetch, places[:-1]), row])
+
+
+def _stream(shards: Sequence[Shard], questions: Collection[str] | None) -> Iterator[RecordRow]:
+    for shard in shards:
+        for number in range(shard.groups):
+            yield from shard.group(number, questions)
+
+
+def _repeated(shards: Sequence[Shard]) -> dict[str, list[int]]:
+    """The row numbers of each record that has several rows; eight bytes per record where none has."""
+    hashes = [np.fromiter(map(hash, _ids(shard)), np.int64, shard.rows) for shard in shards]
+    values, counts = np.unique(np.concatenate([np.zeros(0, np.int64), *hashes]), return_counts=True)
+    several = set(values[counts > 1].tolist())
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    if several:
+        for place, record_id in enumerate(record_id for shard in shards for record_id in _ids(shard)):
+            if hash(record_id) in several:
+                places[record_id].append(place)
+    return dict(places)
+
+
+def _ids(shard: Shard) -> list[str]:
+    return list(shard.read(["record_id"])["record_id"].to_pylist())

@@ -1,0 +1,225 @@
+"""A shard: the rows of one commit as the bytes of one Parquet file, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seewhy.store.columns import list_cells, list_column
+from seewhy.store.keys import canonical_json
+from seewhy.store.names import require_unicode
+from seewhy.values import Answer, Artifact, Geometry, Json, RecordRow, StoreError
+
+SCHEMA_VERSION = 1
+GROUP_ROWS = 64
+"""Rows that are decoded together: what bounds a reader's memory."""
+
+_METADATA = b"seewhy"
+_PARTS = ("values", "shape", "classes")
+_PLAIN = {
+    "record_id": pa.string(),
+    "split": pa.string(),
+    "position": pa.int64(),
+    "status": pa.string(),
+    "stage": pa.string(),
+    "error": pa.string(),
+    "revision": pa.string(),
+    "label": pa.int64(),
+    "predicted": pa.int64(),
+    "confidence": pa.float64(),
+}
+_GEOMETRY = pa.struct(
+    {
+        "original": pa.list_(pa.int64()),
+        "input": pa.list_(pa.int64()),
+        "scale": pa.list_(pa.float64()),
+        "offset": pa.list_(pa.float64()),
+    }.items()
+)
+_FILES = pa.list_(
+    pa.struct([("kind", pa.string()), ("path", pa.string()), ("sha256", pa.string()), ("size", pa.int64())])
+)
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    """What a shard says of itself, so that a run can be rebuilt from its shards alone."""
+
+    split: str
+    questions: Mapping[str, Json]
+    fingerprint: Mapping[str, Json]
+    made_with: Mapping[str, str]
+    schema: int = SCHEMA_VERSION
+
+
+def encode_shard(rows: Sequence[RecordRow], header: ShardHeader) -> bytes:
+    """The bytes of a shard; a row without an answer to a question holds null there.
+
+    Raises:
+        StoreError: ``SW-S13`` facts are not JSON, ``SW-S14`` an id is not valid Unicode, ``SW-S15`` the rows do not
+            belong together.
+    """
+    _require_coherent(rows, header)
+    columns = _plain_columns(rows)
+    for question in sorted(header.questions):
+        columns |= _answer_columns(question, [row.answers.get(question) for row in rows])
+    table = pa.table(columns).replace_schema_metadata({_METADATA: canonical_json(asdict(header)).encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        version="2.6",
+        row_group_size=GROUP_ROWS,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=False,
+        write_page_checksum=True,
+    )
+    return bytes(sink.getvalue())
+
+
+class Shard:
+    """A committed shard, read by columns and by groups of :data:`GROUP_ROWS` rows.
+
+    Raises:
+        StoreError: ``SW-S06`` where the file is damaged or no shard, ``SW-S07`` where a newer seewhy wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            self.rows: int = file.metadata.num_rows
+            self.groups: int = file.metadata.num_row_groups
+            said = json.loads((file.schema_arrow.metadata or {})[_METADATA])
+            if said["schema"] > SCHEMA_VERSION:
+                raise newer_schema(path, said["schema"], said["made_with"])
+            self.header = ShardHeader(**said)
+
+    def read(self, columns: Collection[str]) -> pa.Table:
+        """Some columns of all rows."""
+        with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            return file.read(columns=list(columns))
+
+    def group(self, number: int, questions: Collection[str] | None = None) -> list[RecordRow]:
+        """One group of rows, with the answers to some questions (default: all)."""
+        asked = [q for q in self.header.questions if questions is None or q in questions]
+        columns = [*_PLAIN, "probabilities", "geometry", "notes", "facts", "files"]
+        columns += [f"{question}.{part}" for question in asked for part in _PARTS]
+        with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            return _rows(file.read_row_group(number, columns=columns), asked)
+
+
+def newer_schema(path: Path, schema: int, made_with: Mapping[str, str]) -> StoreError:
+    """The refusal of a file of the future."""
+    return StoreError(
+        "SW-S07",
+        f"{path} was written by seewhy {made_with.get('seewhy', '(unknown)')} in schema {schema}; "
+        f"this version reads schemas up to {SCHEMA_VERSION}",
+        fix="pip install --upgrade seewhy",
+    )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            "SW-S06",
+            f"the shard {path} cannot be read: {error}",
+            fix="run `seewhy verify` on the directory; delete the shard and run the same command again: only its "
+            "records are computed again",
+        ) from error
+
+
+def _require_coherent(rows: Sequence[RecordRow], header: ShardHeader) -> None:
+    ids = [row.record_id for row in rows]
+    for identifier in (header.split, *ids):
+        require_unicode(identifier)
+    if not rows or len(set(ids)) < len(ids):
+        raise StoreError("SW-S15", f"a shard holds each record once and at least one, came {ids[:20]}")
+    for row in rows:
+        surplus = row.answers.keys() - header.questions.keys()
+        ragged = any(a.classes and np.shape(a.values)[:1] != (len(a.classes),) for a in row.answers.values())
+        if row.split != header.split or surplus or ragged or (row.status == "failed" and row.answers):
+            raise StoreError(
+                "SW-S15",
+                f"the row of {row.record_id!r} does not fit its shard: split {row.split!r} in {header.split!r}, "
+                f"status {row.status}, shapes and classes {_outline(row)}, questions {sorted(header.questions)}",
+            )
+
+
+def _outline(row: RecordRow) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    return {question: (np.shape(answer.values), answer.classes) for question, answer in row.answers.items()}
+
+
+def _plain_columns(rows: Sequence[RecordRow]) -> dict[str, pa.Array]:
+    columns = {name: pa.array([_cell(row, name) for row in rows], kind) for name, kind in _PLAIN.items()}
+    geometries = [None if row.geometry is None else row.geometry.to_json() for row in rows]
+    return columns | {
+        "probabilities": list_column([row.probabilities for row in rows], np.float32),
+        "geometry": pa.array(geometries, _GEOMETRY),
+        "notes": pa.array([[_printable(note) for note in row.notes] for row in rows], pa.list_(pa.string())),
+        "facts": pa.array([canonical_json(row.facts) for row in rows], pa.string()),
+        "files": pa.array([[asdict(file) for file in row.files] for row in rows], _FILES),
+    }
+
+
+def _answer_columns(question: str, answers: Sequence[Answer | None]) -> dict[str, pa.Array]:
+    def cells(part: str) -> list[Any]:
+        return [None if answer is None else _part(answer, part) for answer in answers]
+
+    return {
+        f"{question}.values": list_column(cells("values"), np.float32),
+        f"{question}.shape": list_column(cells("shape"), np.int32),
+        f"{question}.classes": list_column(cells("classes"), np.int32),
+    }
+
+
+def _part(answer: Answer, part: str) -> np.ndarray[Any, Any]:
+    if part == "values":
+        return np.asarray(answer.values)
+    return np.asarray(np.shape(answer.values) if part == "shape" else answer.classes, np.int32)
+
+
+def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
+    cells = {name: table[name].to_pylist() for name in (*_PLAIN, "geometry", "notes", "facts", "files")}
+    probabilities = list_cells(table["probabilities"])
+    answers = {question: _answers(table, question) for question in questions}
+    return [
+        RecordRow(
+            **{name: cells[name][i] for name in _PLAIN},
+            probabilities=probabilities[i],
+            geometry=None if cells["geometry"][i] is None else Geometry.from_json(cells["geometry"][i]),
+            notes=tuple(cells["notes"][i]),
+            facts=json.loads(cells["facts"][i]),
+            answers={question: found for question in questions if (found := answers[question][i]) is not None},
+            files=tuple(Artifact(record_id=cells["record_id"][i], **file) for file in cells["files"][i]),
+        )
+        for i in range(table.num_rows)
+    ]
+
+
+def _answers(table: pa.Table, question: str) -> list[Answer | None]:
+    values, shapes, classes = (list_cells(table[f"{question}.{part}"]) for part in _PARTS)
+    return [
+        None if v is None or s is None or c is None else Answer(v.reshape(s), tuple(c.tolist()))
+        for v, s, c in zip(values, shapes, classes, strict=True)
+    ]
+
+
+def _cell(row: RecordRow, name: str) -> Json:
+    value = getattr(row, name)
+    return _printable(value) if name in ("stage", "error") else value
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,20 @@
+"""Law 1 of the design, around every test: the surroundings are as they were, and no hook of ours stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from surroundings import hook_registrations, marks_since, seeded, surroundings
+
+
+@pytest.fixture(autouse=True)
+def _surroundings_stay() -> Iterator[None]:
+    """Seeds the generators for the test, then fails it if a call left a mark on the process or a hook on a model."""
+    before = surroundings()
+    with seeded(0), hook_registrations() as hooks_left:
+        yield
+        left = hooks_left()
+    marks = [*marks_since(before), *left]
+    assert not marks, "a test must leave its surroundings as they were:\n  " + "\n  ".join(marks)
