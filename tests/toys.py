@@ -18,9 +18,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, rank: int = 2, *, channels: int = 2, classes: int = 3, dropout: float = 0.5) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            CONV[rank](channels, 4, 3, stride=2, padding=1), NORM[rank](4), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(CONV[rank](channels, 4, 3, stride=2, padding=1), NORM[rank](4), nn.ReLU(inplace=True))
         self.body = nn.Sequential(CONV[rank](4, 6, 3, padding=1), NORM[rank](6), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(6, classes)

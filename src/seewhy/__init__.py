@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy.models.adapter import Adapter as Adapter
     from seewhy.capture.probe import Probe as Probe
     from seewhy.core import Wants as Wants
     from seewhy.data.cluttered_digits import ClutteredDigits as ClutteredDigits
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from seewhy.data.custom import CustomDataset as CustomDataset
     from seewhy.data.image_folder import ImageFolder as ImageFolder
     from seewhy.data.manifest import Manifest as Manifest
+    from seewhy.models.adapter import Adapter as Adapter
     from seewhy.pipeline.run import run as run
     from seewhy.pipeline.summary import Summary as Summary
     from seewhy.store.run_reader import RunReader as RunReader
@@ -41,7 +41,7 @@ _HOMES = {
     "verify": "seewhy.store.verify",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -39,9 +39,7 @@ class SeewhyError(Exception):
         return (_rebuild_error, (type(self), self.code, self.message, self.fix, self.near))
 
 
-def _rebuild_error(
-    kind: type[SeewhyError], code: str, message: str, fix: str, near: tuple[str, ...]
-) -> SeewhyError:
+def _rebuild_error(kind: type[SeewhyError], code: str, message: str, fix: str, near: tuple[str, ...]) -> SeewhyError:
     return kind(code, message, fix=fix, near=near)
 
 

@@ -159,6 +159,15 @@ def test_one_frame_of_an_animation_is_used(tmp_path: Path) -> None:
     assert decoded.notes == ("first of 3 frames used",)
 
 
+def test_a_phones_jpeg_with_a_second_picture_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    frames = [Image.new("RGB", (32, 32), color) for color in (RED, BLUE)]
+    frames[0].save(path, "MPO", save_all=True, append_images=frames[1:])
+    decoded = decode(path)
+    assert np.abs(np.asarray(decoded.picture).astype(int) - RED).max() <= 3
+    assert decoded.notes == ("first of 2 frames used",)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

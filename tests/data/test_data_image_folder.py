@@ -92,8 +92,9 @@ def test_a_folder_that_is_no_class_names_the_nearest(tmp_path: Path) -> None:
     assert (error.code, error.near[0]) == ("SW-D11", "dog")
 
 
-def test_a_class_named_twice_is_refused(tmp_path: Path) -> None:
-    assert refusal(make(tmp_path, "test/dog/a.png"), class_names=["dog", "dog"]).code == "SW-D11"
+@pytest.mark.parametrize("names", [["dog", "dog"], "dog", [], 3], ids=str)
+def test_class_names_that_are_no_list_of_different_names_are_refused(tmp_path: Path, names: object) -> None:
+    assert refusal(make(tmp_path, "test/dog/a.png"), class_names=names).code == "SW-D11"
 
 
 @pytest.mark.parametrize("names", [("a.png", "cat/b.png"), ("train/cat/a.png", "extra/b.png")])

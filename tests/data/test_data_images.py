@@ -109,6 +109,8 @@ def test_a_one_channel_input_is_shown_as_gray() -> None:
         {"mean": [0.5], "std": [0.5, 0.5]},
         {"std": [0.0, 1.0, 1.0]},
         {"mean": [float("nan"), 0, 0]},
+        {"mean": "0.5", "std": "0.5"},
+        {"background": 255},
         {"mean": [0.5] * 4, "std": [0.5] * 4},
         {"crop": "centre"},
         {"crop_ratio": 0},
@@ -130,3 +132,8 @@ def test_a_misspelt_crop_names_the_nearest() -> None:
     with pytest.raises(DataError) as caught:
         Preprocessing.checked(224, *PLAIN, crop="centre")
     assert caught.value.near[0] == "center"
+
+
+def test_whole_numbers_and_numpy_numbers_normalise_like_floats() -> None:
+    assert Normalisation((0, np.float32(0.5)), (1, 2)) == Normalisation((0.0, 0.5), (1.0, 2.0))
+    assert [type(value) for value in Normalisation((0,), (1,)).mean] == [float]

@@ -156,7 +156,7 @@ def test_boxes_and_masks_count_after_exif_orientation(folder: Path) -> None:
 def test_a_mask_of_another_size_fails_that_record(folder: Path) -> None:
     Image.new("L", (10, 10)).save(folder / "small.png")
     manifest = Manifest(write_csv(folder, {"id": "p", "path": "a.png", "mask": "small.png"}))
-    with pytest.raises(DataError, match="10 × 10.*40 × 20") as caught:
+    with pytest.raises(DataError, match=r"10 × 10.*40 × 20") as caught:
         manifest.read(0)
     assert caught.value.code == "SW-D17"
 

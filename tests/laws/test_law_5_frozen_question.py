@@ -8,13 +8,13 @@ from seewhy.capture.probe import Probe
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter
 from seewhy.targets import Logit, Probability
-from toys import ConvNet
+from toys import GapLinear
 
 
 def test_a_bound_target_keeps_the_clean_inputs_class_when_the_prediction_flips() -> None:
-    model = ConvNet(classes=5)
+    model = GapLinear(classes=5)
     clean = {"image": torch.randn(8, 2, 9, 9)}
-    perturbed = {"image": clean["image"] * -30}
+    perturbed = {"image": clean["image"] * -30}  # the model is linear: what was highest becomes lowest
     adapter = Adapter(model, clean)
     free = Probe(adapter, [Logit(), Logit(rank=1), Probability()])
     capture = free.capture(clean, Wants())

@@ -148,6 +148,13 @@ def test_a_file_that_is_no_checkpoint_is_told_from_its_first_bytes(
     assert error.fix
 
 
+def test_the_index_of_a_split_checkpoint_says_how_to_join_it(tmp_path: Path) -> None:
+    index = written(tmp_path / "model.safetensors.index.json", b'{"weight_map": {"w": "model-00001-of-00002"}}')
+    error = refusal(index)
+    assert error.code == "SW-C19"
+    assert "join the parts" in error.fix
+
+
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.99])
 def test_a_truncated_zip_is_said_to_be_cut_off_with_its_size(kept: float, tmp_path: Path) -> None:
     torch.save(SOME_WEIGHTS, tmp_path / "a.ckpt")

@@ -41,6 +41,14 @@ def fail_at(patch: pytest.MonkeyPatch, count: int, code: int) -> Callable[[], in
     return lambda: made
 
 
+def refusal(action: Callable[[], object]) -> StoreError | None:
+    try:
+        action()
+    except StoreError as error:
+        return error
+    return None
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [(errno.ENOSPC, "SW-S01"), (errno.EDQUOT, "SW-S01"), (errno.EROFS, "SW-S02"), (errno.EIO, "SW-S03")],
@@ -51,14 +59,12 @@ def test_whichever_call_fails_the_old_bytes_stay_and_nothing_is_left(tmp_path: P
     for count in range(1, 100):
         with pytest.MonkeyPatch.context() as patch:
             made = fail_at(patch, count, code)
-            try:
-                write_atomic(path, b"new")
-            except StoreError as error:
-                assert error.code == expected
-                assert str(path.parent) in error.message
-                assert "MB free" in error.message
-            else:
-                break
+            error = refusal(lambda: write_atomic(path, b"new"))
+        if error is None:
+            break
+        assert error.code == expected
+        assert str(path.parent) in error.message
+        assert "MB free" in error.message
         assert path.read_bytes() in (b"old", b"new")
         assert snapshot(tmp_path).keys() == {"pictures/a.png"}
         write_atomic(path, b"old")
@@ -125,15 +131,26 @@ def test_an_interrupt_in_the_middle_of_a_commit_leaves_all_or_nothing(tmp_path: 
 
     root = tmp_path / "run"
     with RunDirectory.open(root, {}) as run:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(files, "reach", interrupt)
-            run.commit("train", [sample_row("a")], QUESTIONS)
+            with pytest.raises(KeyboardInterrupt):
+                run.commit("train", [sample_row("a")], QUESTIONS)
         shards = [name for name in snapshot(root) if name.startswith("shards/")]
         assert shards == (["shards/train-00000.parquet"] if point == "file.replaced" else [])
         run.commit("train", [sample_row("b")], QUESTIONS)
         run.finish()
         assert set(run.answered("train")) == ({"a", "b"} if shards else {"b"})
     assert verify(root) == []
+
+
+@pytest.mark.parametrize(("durable", "flushes"), [(True, 3), (False, 0)])
+def test_only_a_durable_file_waits_for_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool, flushes: int
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    write_atomic(tmp_path / "new" / "a", b"x", durable=durable)  # the new directory's name, the file, the file's name
+    assert len(calls) == flushes
 
 
 def test_a_deleted_draft_leaves_the_file_alone(tmp_path: Path) -> None:

@@ -167,8 +167,8 @@ def test_answers_of_later_passes_add_to_those_of_earlier_ones(tmp_path: Path) ->
         assert run.answered("train")["a"] == Answered("r1", "ok", {"embeddings": frozenset()})
     with RunDirectory.open(tmp_path, FINGERPRINT) as run:
         assert run.commit("train", [later], QUESTIONS) == "shards/train-00001.parquet"
-    for run in (run, open_briefly(tmp_path)):
-        assert run.answered("train")["a"].questions == {
+    for opened in (run, open_briefly(tmp_path)):
+        assert opened.answered("train")["a"].questions == {
             "embeddings": frozenset(),
             "gradcam@layer4.1": frozenset({0, 1}),
         }
@@ -215,17 +215,26 @@ def test_writing_after_the_end_or_after_the_directory_went_away_is_refused(tmp_p
     run = open_briefly(tmp_path / "run")
     with pytest.raises(StoreError, match="is not held for writing"):
         run.write_file("gradcam/a.png", b"x", kind="gradcam")
-    with pytest.raises(StoreError) as refusal, RunDirectory.open(tmp_path / "run", FINGERPRINT) as run:
-        (tmp_path / "run").rename(tmp_path / "moved")
-        run.commit("train", [sample_row("a")], QUESTIONS)
+
+    def write_after_the_move() -> None:
+        with RunDirectory.open(tmp_path / "run", FINGERPRINT) as run:
+            (tmp_path / "run").rename(tmp_path / "moved")
+            run.commit("train", [sample_row("a")], QUESTIONS)
+
+    with pytest.raises(StoreError) as refusal:
+        write_after_the_move()
     assert refusal.value.code == "SW-S16"
     assert not (tmp_path / "run").exists()
 
 
 def test_an_error_inside_the_block_still_records_what_was_committed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), RunDirectory.open(tmp_path, FINGERPRINT) as run:
-        run.commit("train", [sample_row("a")], QUESTIONS)
-        raise KeyboardInterrupt
+    def commit_and_stop() -> None:
+        with RunDirectory.open(tmp_path, FINGERPRINT) as run:
+            run.commit("train", [sample_row("a")], QUESTIONS)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commit_and_stop()
     assert list(json.loads((tmp_path / "manifest.json").read_text())["shards"]) == ["shards/train-00000.parquet"]
     assert verify(tmp_path) == []
 

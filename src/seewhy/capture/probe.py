@@ -15,6 +15,7 @@ from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
 from seewhy.models.layers import OUTPUTS, Layer
+from seewhy.models.trace import is_in_place_conflict
 from seewhy.values import LayerError, ModelError
 
 Edit = Mapping[str, Callable[[Tensor], Tensor]]
@@ -59,12 +60,12 @@ class Probe:
         try:
             return self._capture(inputs, wants, edit, full_graph=False)
         except RuntimeError as error:
-            if not _caused_in_place(error):
+            if not is_in_place_conflict(error):
                 raise
         try:
             return self._capture(inputs, wants, edit, full_graph=True)
         except RuntimeError as error:
-            if not _caused_in_place(error):
+            if not is_in_place_conflict(error):
                 raise
             raise ModelError(
                 "SW-M07",
@@ -137,10 +138,6 @@ class Probe:
 
 def _batch(inputs: Inputs) -> int:
     return next(iter(inputs.values())).shape[0]
-
-
-def _caused_in_place(error: RuntimeError) -> bool:
-    return "inplace" in str(error) or "in-place" in str(error)
 
 
 def _scores(targets: Sequence[Target], outputs: Float[Tensor, "b c"]) -> list[Float[Tensor, " b"]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from seewhy.data.records import duplicate_id
-from seewhy.data.settings import canonical_split
+from seewhy.data.settings import canonical_split, check_names
 from seewhy.values import DataError, nearest
 
 GROUPS: Final = ("DCM", "HCM", "MINF", "NOR", "RV")
@@ -90,7 +90,7 @@ def group_order(class_names: Sequence[str] | None) -> list[str]:
     """The five groups in the order given (ARV means RV), by default alphabetical; DataError SW-D11 otherwise."""
     if class_names is None:
         return list(GROUPS)
-    names = [_group_name(str(name)) for name in class_names]
+    names = [_group_name(name) for name in check_names(class_names)]
     for name in names:
         if name not in GROUPS:
             raise DataError(

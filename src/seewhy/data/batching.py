@@ -6,7 +6,7 @@ import pickle
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -30,14 +30,14 @@ def load_batches(
     pin_memory: bool = False,
     seed: int = 0,
     start_method: str | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Read each list of positions and yield it as one ``Batch``, or as several where input shapes differ.
 
     Batches come in the order given; a list's failures are with its first ``Batch``, which holds no records if all
     failed. A record fails alone: whatever reading it raises becomes ``"TypeName: message"``. While a record is read the
     global random generators start from ``(seed, record id)``, so that neither workers nor batch size change a random
     crop. A label of -1 becomes None. Memory is pinned only where CUDA is available. ``start_method`` is
-    multiprocessing's (default: the platform's own).
+    multiprocessing's (default: the platform's own). Closing the generator early ends the workers.
 
     Raises ``DataError``: SW-D01 a number of workers below 0, SW-D40 a data set that cannot be sent to a worker, SW-D41
     a worker that died.
@@ -121,7 +121,7 @@ def _batch(group: Sequence[tuple[int, Record]]) -> Batch:
 
 def _load(
     reader: _Reader, plan: list[list[int]], num_workers: int, pin_memory: bool, start_method: str | None
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     loader: DataLoader[list[Batch]] = DataLoader(
         reader,
         sampler=plan,
@@ -151,6 +151,7 @@ def _start(loader: DataLoader[list[Batch]], num_workers: int) -> Iterator[list[B
     with warnings.catch_warnings():
         # Python ≥ 3.12 warns of any fork beside threads; torch's loaders fork by default and keep to one thread inside
         warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Got pickle error", category=UserWarning)  # SW-D40 says it
         try:
             return iter(loader)
         except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -75,11 +75,14 @@ class ClutteredDigits:
         digits = [str(digit) for digit in range(10)]
         self.class_names: Sequence[str] | None = check_class_names(class_names, digits) if class_names else digits
         self._places = [(split, i) for split in SPLITS for i in range(self.counts.get(split, 0))]
+        labels = load_glyphs()[1]
+        self._index = [
+            RecordRef(f"{split}_{i:05d}", split, int(labels[self._glyph(split, i)])) for split, i in self._places
+        ]
 
     def index(self) -> Sequence[RecordRef]:
         """Every record, ``train_00000`` onwards; the label is the digit."""
-        labels = load_glyphs()[1]
-        return [RecordRef(f"{split}_{i:05d}", split, int(labels[self._glyph(split, i)])) for split, i in self._places]
+        return self._index
 
     def read(self, position: int) -> Record:
         """Draw the record at a position of the index."""
@@ -87,7 +90,7 @@ class ClutteredDigits:
         scene = draw_scene(self.size, split, self._glyph(split, i), self._generator(split, i))
         image = torch.from_numpy(np.ascontiguousarray(scene.image.transpose(2, 0, 1)))
         return Record(
-            record_id=f"{split}_{i:05d}",
+            record_id=self._index[position].record_id,
             split=split,
             inputs={"image": self.normalisation.apply(image)},
             label=scene.label,

@@ -16,6 +16,7 @@ from seewhy.data.items import Item, read_id, read_item
 from seewhy.data.loaders import split_datasets
 from seewhy.data.records import Normalisation, Record, RecordRef, duplicate_id, to_rgb8
 from seewhy.data.seeding import seeded
+from seewhy.data.settings import check_names
 from seewhy.values import DataError, Geometry, Json
 
 ID_ATTRIBUTES = ("record_ids", "ids")
@@ -52,7 +53,7 @@ class CustomDataset:
         self.normalisation = Normalisation(tuple(mean or ()), tuple(std or ())) if known else None
         self._datasets = split_datasets(dataset)
         names = class_names if class_names is not None else _own_class_names(self._datasets)
-        self.class_names: Sequence[str] | None = None if names is None else [str(name) for name in names]
+        self.class_names: Sequence[str] | None = None if names is None else check_names(names)
         self._places = [(split, i) for split, part in self._datasets.items() for i in range(len(part))]
 
     def index(self) -> Sequence[RecordRef]:

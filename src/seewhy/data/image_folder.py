@@ -15,7 +15,14 @@ from torch import Tensor
 from seewhy.data.decoding import MAX_PIXELS, SUFFIXES, revision
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from seewhy.data.records import Record, RecordRef, duplicate_id
-from seewhy.data.settings import SPLITS, canonical_split, check_directory, check_seed, check_split_ratio
+from seewhy.data.settings import (
+    SPLITS,
+    canonical_split,
+    check_directory,
+    check_names,
+    check_seed,
+    check_split_ratio,
+)
 from seewhy.data.splitting import stratified_splits
 from seewhy.values import DataError, Json, nearest
 
@@ -170,10 +177,7 @@ def _printable(path: PurePosixPath) -> str:
 def _class_order(found: Sequence[str], class_names: Sequence[str] | None) -> list[str] | None:
     if class_names is None:
         return list(found) or None
-    names = [str(name) for name in class_names]
-    if len(set(names)) != len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise DataError("SW-D11", f"class_names holds {', '.join(repeated)} twice", fix="name every class once")
+    names = check_names(class_names)
     for name in found:
         if name not in names:
             raise DataError(

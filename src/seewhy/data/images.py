@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class Preprocessing:
         crop_ratio: float = 0.875,
         background: Sequence[int] = (255, 255, 255),
         max_pixels: int = MAX_PIXELS,
-    ) -> Self:
+    ) -> Preprocessing:
         """Preprocessing from a user's settings; DataError SW-D01 for one out of range."""
         normalisation = Normalisation(tuple(mean), tuple(std))
         if len(normalisation.mean) not in (1, 3):

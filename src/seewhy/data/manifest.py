@@ -17,7 +17,7 @@ from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from seewhy.data.manifest_table import Row, read_rows
 from seewhy.data.masks import box_of, decode_mask
 from seewhy.data.records import Box, Record, RecordRef
-from seewhy.data.settings import check_directory, check_file
+from seewhy.data.settings import check_directory, check_file, check_names
 from seewhy.values import DataError, Geometry, Json, nearest
 
 
@@ -140,7 +140,7 @@ def _revision(ref: RecordRef, box: Box | None, picture: str, mask: str) -> str:
 def _class_names(rows: Sequence[Row], class_names: Sequence[str] | None) -> list[str] | None:
     """The names given, or the sorted names that the rows use; None where labels are numbers or absent."""
     if class_names is not None:
-        return [str(name) for name in class_names]
+        return check_names(class_names)
     named = [row for row in rows if isinstance(row.label, str)]
     numbered = [row for row in rows if isinstance(row.label, int) and row.label != -1]
     if named and numbered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -95,15 +96,17 @@ class Normalisation:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
-        object.__setattr__(self, "std", tuple(float(value) for value in self.std))
-        finite = all(math.isfinite(value) for value in self.mean + self.std)
+        values = (*self.mean, *self.std)
+        finite = all(isinstance(value, Real) and math.isfinite(value) for value in values)
         if not self.mean or len(self.mean) != len(self.std) or not finite or min(self.std) <= 0:
             raise DataError(
                 "SW-D01",
                 f"mean and std must be equally many finite numbers, std above 0; got mean={self.mean}, std={self.std}",
                 fix="give one value per channel on the 0..1 scale, e.g. mean=[0.5,0.5,0.5] std=[0.5,0.5,0.5]",
             )
+
+        object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
+        object.__setattr__(self, "std", tuple(float(value) for value in self.std))
 
     def apply(self, image: Float[Tensor, "c ..."]) -> Float[Tensor, "c ..."]:
         """``image`` in [0, 1] to model space."""

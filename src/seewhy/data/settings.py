@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def check_ratio(name: str, ratio: Any) -> float:
 
 def check_background(color: Any) -> tuple[int, int, int]:
     """``color`` as three 8-bit values; DataError SW-D01 otherwise."""
-    if len(color) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in color):
+    in_range = isinstance(color, Sequence) and all(isinstance(value, int) and 0 <= value <= 255 for value in color)
+    if not in_range or len(color) != 3:
         raise _out_of_range("background", "three whole numbers from 0 to 255 (red, green, blue)", color)
     red, green, blue = color
     return red, green, blue
@@ -82,20 +84,30 @@ def check_counts(counts: Mapping[str, Any], splits: Sequence[str]) -> dict[str, 
 
 def check_split_ratio(ratio: Sequence[float]) -> tuple[float, float, float]:
     """Three shares of at least 0, scaled to sum to 1; DataError SW-D01 otherwise."""
-    shares = [float(share) for share in ratio]
+    shares = [float(share) for share in ratio if isinstance(share, Real)]
     if len(shares) != 3 or not all(math.isfinite(s) and s >= 0 for s in shares) or sum(shares) <= 0:
         raise _out_of_range("split_ratio", "three shares (train, val, test) of 0 or more, not all 0", tuple(ratio))
     train, val, test = (share / sum(shares) for share in shares)
     return train, val, test
 
 
-def check_class_names(class_names: Sequence[str], found: Sequence[str]) -> list[str]:
-    """``class_names`` when there are as many as ``found`` and none twice; DataError SW-D11 otherwise."""
-    names = [str(name) for name in class_names]
-    if len(names) != len(found) or len(set(names)) != len(names):
+def check_names(class_names: Any) -> list[str]:
+    """``class_names`` as a list in which none occurs twice; DataError SW-D11 otherwise."""
+    names = [] if isinstance(class_names, str) or not isinstance(class_names, Sequence) else [*map(str, class_names)]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if not names or repeated:
+        problem = f"names {', '.join(repeated)} twice" if repeated else f"is no list of names: {class_names!r}"
+        raise DataError("SW-D11", f"class_names {problem}", fix="write every class once, as [cat,dog]")
+    return names
+
+
+def check_class_names(class_names: Any, found: Sequence[str]) -> list[str]:
+    """:func:`check_names`, and as many as ``found``; DataError SW-D11 otherwise."""
+    names = check_names(class_names)
+    if len(names) != len(found):
         raise DataError(
             "SW-D11",
-            f"class_names has {len(names)} names ({len(set(names))} different), the data has {len(found)} classes",
+            f"class_names has {len(names)} names, the data has {len(found)} classes",
             fix=f"give one name per class, in the order {', '.join(found[:20])}",
         )
     return names

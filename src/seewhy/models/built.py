@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -41,7 +41,7 @@ class Built:
     headless: bool = False
     class_names: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
-    require: tuple[str, ...] = field(default=())
+    require: tuple[str, ...] = ()
 
 
 def construct(library: str, name: str, factory: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
@@ -84,7 +84,11 @@ def check_classes(num_classes: int | None, least: int) -> None:
     """
     if num_classes is None or (type(num_classes) is int and num_classes >= least):
         return
-    raise ModelError("SW-M55", f"model.num_classes must be a whole number from {least} on, not {num_classes!r}")
+    raise ModelError(
+        "SW-M55",
+        f"model.num_classes must be a whole number from {least} on, not {num_classes!r}",
+        fix="set the number of classes the checkpoint was trained with",
+    )
 
 
 def parameter_count(module: nn.Module) -> int:

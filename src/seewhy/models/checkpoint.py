@@ -34,7 +34,7 @@ def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> S
     ``prefer="ema"`` takes averaged weights. Hyper-parameters of ordinary foreign types are skipped with a note.
 
     Raises:
-        CheckpointError: ``SW-C01`` to ``SW-C18``; see ``docs/errors.md``.
+        CheckpointError: ``SW-C01`` to ``SW-C19``; see ``docs/errors.md``.
 
     Example:
         >>> read_state_dict("logs/last.ckpt").notes  # doctest: +SKIP

@@ -95,9 +95,10 @@ def match(tensors: Mapping[str, Tensor], model: nn.Module, *, drop: Sequence[str
     """Match a checkpoint's tensors to a model's by name and shape, exchanging one prefix for another if that helps.
 
     ``_orig_mod.`` (``torch.compile``) is ignored wherever it stands. Among all prefixes that a good share of either
-    side's names carries, the exchange that matches the most tensors wins; ties go to the usual names, to trained
-    before averaged weights, then to the shorter. ``drop`` holds patterns (``"decoder_*"``) of names, in the model or
-    the checkpoint, that need not match.
+    side's names carries, the exchange that matches the most tensors wins; ties go to the one that shares the most
+    names, to trained before averaged weights, to the usual prefixes, then to the shorter.
+
+    ``drop`` holds patterns (``"decoder_*"``) of names, in the model or the checkpoint, that need not match.
     """
     own = model.state_dict()
     offered = {name.replace(_COMPILED, ""): Entry(name, _shape(tensor)) for name, tensor in tensors.items()}
@@ -136,7 +137,7 @@ class Rank(NamedTuple):
     """What makes one exchange of prefixes better than another: smaller is better, field by field."""
 
     fitting: int
-    misshapen: int
+    named: int
     averaged: bool
     unusual: bool
     length: int
@@ -147,7 +148,7 @@ def _rank(exchange: Exchange, offered: Mapping[str, Entry], wanted: Mapping[str,
     renamed = _rename(offered, old, new)
     shared = [_fits(offered[source].shape, wanted[name].shape) for name, source in renamed.items() if name in wanted]
     averaged = any(word in old for word in _AVERAGED)
-    return Rank(-sum(shared), len(shared) - sum(shared), averaged, old not in _KNOWN_PREFIXES, len(old + new))
+    return Rank(-sum(shared), -len(shared), averaged, old not in _KNOWN_PREFIXES, len(old + new))
 
 
 def _alternatives(

@@ -33,7 +33,7 @@ def sniff(path: Path) -> Format:
     """The format of a checkpoint file, judged by its bytes and never by its suffix.
 
     Raises:
-        CheckpointError: ``SW-C01`` to ``SW-C09``, saying what the file is instead.
+        CheckpointError: ``SW-C01`` to ``SW-C09``, ``SW-C16`` or ``SW-C19``, saying what the file is instead.
     """
     head = _head(path)
     if head.startswith(b"PK\x03\x04"):
@@ -135,6 +135,12 @@ def _not_a_checkpoint(path: Path, head: bytes) -> CheckpointError:
             "SW-C05",
             f"{path} is a web page, not a checkpoint; it begins {text[:60]!r}",
             fix="the link led to a page (login, 404 or a preview); download the file itself",
+        )
+    if path.name.endswith(".index.json"):
+        return CheckpointError(
+            "SW-C19",
+            f"{path} is the index of a checkpoint that is split into several files, which is not read",
+            fix="join the parts: load each with safetensors.torch.load_file, merge the dicts, save one .safetensors",
         )
     for magic, meaning in _OTHER_FORMATS:
         if head.startswith(magic):

@@ -63,11 +63,13 @@ def trace_model(
     """Trace ``model`` on a small batch (two records are enough).
 
     ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
-    record, or the norm of the outputs when there is one only. Raises ``ModelError`` when the outputs are not finite.
+    record, or the size of the output when there is one only. Raises ``ModelError`` SW-M04 when the outputs are not
+    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated.
     """
+    batch, input_size = _input_size(inputs)
     seen: list[_Seen] = []
     counts: dict[str, int] = {}
-    with borrowed(model), torch.enable_grad(), _recording(model, seen, counts):
+    with _named_in_place_conflict(), borrowed(model), torch.enable_grad(), _recording(model, seen, counts):
         leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
         outputs = logits(run({name: leaf.clone() for name, leaf in leaves.items()}))
         if not bool(torch.isfinite(outputs).all()):
@@ -77,7 +79,6 @@ def trace_model(
                 fix="check the weights and the normalisation (data.mean, data.std), or use precision=32",
             )
         gradients = _gradients(outputs, [call.output for call in seen])
-    batch, input_size = _input_size(inputs)
     calls = _describe(seen, gradients, batch, input_size)
     return Trace(
         calls=tuple(calls),
@@ -86,6 +87,25 @@ def trace_model(
         outputs=outputs.shape[1],
         call_counts=counts,
     )
+
+
+@contextmanager
+def _named_in_place_conflict() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_in_place_conflict(error):
+            raise
+        raise ModelError(
+            "SW-M07",
+            f"the model changes a tensor in place that its gradient needs, so it cannot be differentiated: {error}",
+            fix="make that operation out of place",
+        ) from error
+
+
+def is_in_place_conflict(error: RuntimeError) -> bool:
+    """Whether autograd raised it because a tensor was changed in place."""
+    return "inplace" in str(error) or "in-place" in str(error)
 
 
 @contextmanager

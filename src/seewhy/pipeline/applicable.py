@@ -24,7 +24,9 @@ class Applicable:
     tokens: int | None = None
 
 
-def applicable(adapter: Adapter, settings: Settings, example: Inputs, class_names: tuple[str, ...] | None) -> Applicable:
+def applicable(
+    adapter: Adapter, settings: Settings, example: Inputs, class_names: tuple[str, ...] | None
+) -> Applicable:
     """Settle layers, classes and attention of the questions that ``settings`` switch on.
 
     Raises for a layer or class the user named that does not fit; what a default cannot serve is not applicable.
@@ -48,9 +50,7 @@ def _add_embeddings(found: Applicable, adapter: Adapter, settings: Settings) -> 
     found.questions.append(EmbeddingQuestion(layer))
 
 
-def _add_gradcam(
-    found: Applicable, adapter: Adapter, settings: Settings, class_names: tuple[str, ...] | None
-) -> None:
+def _add_gradcam(found: Applicable, adapter: Adapter, settings: Settings, class_names: tuple[str, ...] | None) -> None:
     try:
         default = adapter.target_layer
     except LayerError as error:
@@ -121,5 +121,3 @@ def layer_suffix(question: Question, found: Applicable) -> str:
     layer = question.key.partition("@")[2]
     default = found.default_layers.get(question.kind, "")
     return "" if layer == default else "@" + safe_name(layer)
-
-

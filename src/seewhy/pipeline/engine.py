@@ -60,7 +60,9 @@ class Engine:
 
     def _one_by_one(self, batch: Batch, error: Exception) -> Iterator[Explained]:
         if len(batch.records) == 1:
-            yield Explained(batch.positions[0], batch.records[0], stage="model", error=f"{type(error).__name__}: {error}")
+            yield Explained(
+                batch.positions[0], batch.records[0], stage="model", error=f"{type(error).__name__}: {error}"
+            )
             return
         for row, (position, record) in enumerate(zip(batch.positions, batch.records, strict=True)):
             single = {name: tensor[row : row + 1] for name, tensor in batch.inputs.items()}

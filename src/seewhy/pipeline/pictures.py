@@ -23,7 +23,6 @@ class WriteFile(Protocol):
     def __call__(self, relative: str, data: bytes, *, kind: str, record_id: str) -> Artifact: ...
 
 
-
 @dataclass(frozen=True)
 class Shown:
     """What a picture says of its record."""
@@ -65,14 +64,20 @@ class Painter:
             stem = f"class_{chosen}" if chosen is not None else "embedding"
             unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
             page = overlay_picture(
-                shown.picture, _as_plane(raw_map), title=shown.record_id, caption=self._caption(shown, chosen), unit=unit
+                shown.picture,
+                _as_plane(raw_map),
+                title=shown.record_id,
+                caption=self._caption(shown, chosen),
+                unit=unit,
             )
             yield f"gradcam/{shown.file_name}/{stem}{suffix}.png", page
 
     def _attention(
         self, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
     ) -> Iterator[tuple[str, np.ndarray]]:
-        heads = {f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)}
+        heads = {
+            f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)
+        }
         whose = "paid by the class token" if question.attention.query == "class token" else "paid by all patches"
         page = attention_sheet(
             shown.picture,

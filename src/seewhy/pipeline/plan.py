@@ -66,7 +66,10 @@ def select(index: Sequence[RecordRef], settings: Settings) -> tuple[int, ...]:
     for split in settings.splits or ():
         if split not in splits:
             raise ConfigError(
-                "SW-F06", f"there is no split {split!r}; this data set has {', '.join(splits)}", near=nearest(split, splits)
+                "SW-F06",
+                f"there is no split {split!r}; this data set has {', '.join(splits)}",
+                near=nearest(split, splits),
+                fix="choose among these",
             )
     chosen = [i for i, ref in enumerate(index) if settings.splits is None or ref.split in settings.splits]
     if settings.record_id is not None:
@@ -132,9 +135,7 @@ def make_plan(
     return Plan(tuple(chunks), tuple(selected), reused)
 
 
-def _lacking(
-    questions: Sequence[Question], committed: Committed | None, retry_failed: bool
-) -> tuple[Question, ...]:
+def _lacking(questions: Sequence[Question], committed: Committed | None, retry_failed: bool) -> tuple[Question, ...]:
     if committed is None:
         return tuple(questions)
     if committed.status == "failed":

@@ -153,7 +153,11 @@ class AttentionQuestion:
         flowed = rollout(capture.attention, query=query, prefix=grid.prefix)
         flow = _to_numpy(grid.tokens_to_grid(flowed[:, grid.prefix :]))
         per_layer = [
-            _to_numpy(grid.tokens_to_grid(attention_heads(capture.attention[index], query=query, prefix=grid.prefix)[..., grid.prefix :]))
+            _to_numpy(
+                grid.tokens_to_grid(
+                    attention_heads(capture.attention[index], query=query, prefix=grid.prefix)[..., grid.prefix :]
+                )
+            )
             for index in self.layers
         ]
         return [
@@ -185,7 +189,9 @@ def answer_all(questions: Sequence[Question], capture: Capture) -> Answers:
 
 
 def _classes_of(bound: Sequence[Target], record: int) -> tuple[int, ...]:
-    return tuple(target.index[record] for target in bound if isinstance(target, Logit) and isinstance(target.index, tuple))
+    return tuple(
+        target.index[record] for target in bound if isinstance(target, Logit) and isinstance(target.index, tuple)
+    )
 
 
 def _to_numpy(tensor: object) -> NDArray[np.float32]:

@@ -72,17 +72,13 @@ class Job:
     adapter: Adapter
     found: Applicable
     settings: Settings
+    class_names: tuple[str, ...] | None
 
     @property
     def labels_match(self) -> bool:
         """Whether the data set's classes are the model's."""
         names = self.dataset.class_names
         return self.adapter.classes > 1 and (names is None or len(names) == self.adapter.classes)
-
-    @property
-    def class_names(self) -> Sequence[str] | None:
-        """The names of the model's classes, where they are known."""
-        return self.dataset.class_names if self.labels_match else None
 
 
 def run(
@@ -91,25 +87,28 @@ def run(
     output_dir: str | Path = "artifacts",
     *,
     headless: bool | None = None,
+    class_names: Sequence[str] | None = None,
     facts: Mapping[str, Json] | None = None,
     observer: Observer | None = None,
     stop: Callable[[], bool] = lambda: False,
-    **settings: Any,
+    settings: Settings | None = None,
+    **given: Any,
 ) -> Summary:
     """Explain a data set: embeddings, Grad-CAM and attention of every record, in a directory that can be resumed.
 
     ``dataset`` is one of seewhy's, or your own torch ``Dataset`` or ``LightningDataModule``
-    (:class:`seewhy.data.custom.CustomDataset`). ``settings`` are those of :class:`Settings`, by the names of the command line. ``facts`` about how the model was
-    built become part of the run's identity. ``stop`` is asked between batches; once true, the shard at hand is finished.
-    The model comes back as it was.
+    (:class:`seewhy.data.custom.CustomDataset`). ``given`` are fields of :class:`Settings`, by the names of the command
+    line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
+    ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
+    true, the run ends there and can be resumed. The model comes back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
     """
-    asked = Settings.of(**settings)
+    asked = Settings.of(**given) if settings is None else settings
     begun = time.monotonic()
     records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset)
-    job = prepare(model, records, asked, headless=headless)
+    job = prepare(model, records, asked, headless=headless, class_names=class_names)
     observer = observer or Silent()
     with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
         plan = _plan(job, directory)
@@ -133,15 +132,21 @@ def run(
     )
 
 
-def prepare(model: nn.Module, dataset: Dataset, settings: Settings, *, headless: bool | None = None) -> Job:
+def prepare(
+    model: nn.Module,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    headless: bool | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Job:
     """Select the records and understand the model, on two of them."""
     index = tuple(dataset.index())
     selected = select(index, settings)
     example = _example(dataset, selected)
     adapter = Adapter(model, example, headless=headless, precision=settings.precision)
-    names = dataset.class_names
-    known = tuple(names) if names is not None and len(names) == adapter.classes else None
-    return Job(dataset, index, selected, adapter, applicable(adapter, settings, example, known), settings)
+    known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
+    return Job(dataset, index, selected, adapter, applicable(adapter, settings, example, known), settings, known)
 
 
 EXAMPLES = 2
@@ -161,7 +166,7 @@ def _example(dataset: Dataset, selected: Sequence[int]) -> Inputs:
     if not read:
         raise DataError(
             "SW-D92",
-            f"none of the first {min(len(selected), MOST_UNREADABLE)} records can be read; the first says: {first_failure}",
+            f"none of the first {min(len(selected), MOST_UNREADABLE)} records can be read: {first_failure}",
             fix="check the data settings and the files",
         )
     pair = read if len(read) == EXAMPLES else read * EXAMPLES
@@ -181,7 +186,9 @@ def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
 def _plan(job: Job, directory: RunDirectory) -> Plan:
     answered = {split: directory.answered(split) for split in dict.fromkeys(ref.split for ref in job.index)}
     check_same_data(job.index, answered)
-    directory.require_agreement({key: spec for question in job.found.questions for key, spec in question.specs().items()})
+    directory.require_agreement(
+        {key: spec for question in job.found.questions for key, spec in question.specs().items()}
+    )
     stale = _stale(job, answered)
     return make_plan(job.index, job.selected, job.found.questions, answered, stale, job.settings)
 
@@ -241,8 +248,6 @@ def _label_note(job: Job) -> dict[str, str]:
     if names is None or job.labels_match or job.adapter.classes < 1:
         return {}
     return {
-        "class names": f"not used: the data set names {len(names)} classes, the model has {job.adapter.classes} outputs; "
-        "no accuracy is given"
+        "class names": f"not used: the data set names {len(names)} classes, the model has {job.adapter.classes} "
+        "outputs; no accuracy is given"
     }
-
-

@@ -23,8 +23,8 @@ class Settings:
 
     The names are those of the command line. ``splits`` and ``record_id`` (one or several) select records, None all.
     ``target_classes`` are those explained: ``auto`` is every class up to 20 and the five highest of each record above
-    that; names are looked up in the data set's class names. ``attention_layers`` counts attention layers from 0, negative
-    from the end. ``shard_size`` records are committed together, and are what a kill can cost at most.
+    that; names are looked up in the class names. ``attention_layers`` counts attention layers from 0, negative from the
+    end. ``shard_size`` records are committed together, and are what a kill can cost at most.
     """
 
     splits: tuple[str, ...] | None = None
@@ -54,11 +54,14 @@ class Settings:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise ConfigError("SW-F01", f"there is no setting {name!r}", near=nearest(name, known))
+                raise ConfigError(
+                    "SW-F01", f"there is no setting {name!r}", near=nearest(name, known), fix="use a listed name"
+                )
         for name in ("splits", "record_id"):
             if isinstance(given.get(name), str):
                 given[name] = (given[name],)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        return cls(**checked)
 
     def __post_init__(self) -> None:
         _at_least("batch_size", self.batch_size, 1)
@@ -81,7 +84,11 @@ class Settings:
 
 def _at_least(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError("SW-F02", f"{name} must be a whole number of at least {least}, got {value!r}")
+        raise ConfigError(
+            "SW-F02",
+            f"{name} must be a whole number of at least {least}, got {value!r}",
+            fix=f"set {name}={max(least, 1)}",
+        )
 
 
 def class_indices(wanted: Sequence[int | str], count: int, names: Sequence[str] | None) -> tuple[int, ...]:

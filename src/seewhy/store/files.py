@@ -51,7 +51,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     draft = path.parent / f".seewhy-{os.getpid()}-{next(_serial)}.tmp"
     try:
-        _create(draft)
+        _create(draft, durable)
         reach("file.created")
         yield draft
         reach("file.written")
@@ -115,12 +115,14 @@ def disk_error(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _create(draft: Path) -> None:
+def _create(draft: Path, durable: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         os.close(os.open(draft, flags, 0o666))
     except FileNotFoundError:
-        make_directory(draft.parent)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            sync_directory(draft.parent.parent)
         os.close(os.open(draft, flags, 0o666))
 
 

@@ -1,0 +1,1 @@
+"""Wires: the commands. The composition root; nothing imports it."""

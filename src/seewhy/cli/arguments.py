@@ -1,0 +1,72 @@
+"""Command-line words made safe for Hydra's grammar: paths and ids may hold ``=``, commas, spaces and brackets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+FREE_TEXT = {"ckpt_path", "output_dir", "record_id", "data.root", "data.path", "paths.artifact_dir", "paths.data_dir"}
+"""Keys whose values are paths or ids, which users type as they are."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./\\-]*")
+_CONFIG_DIR = ("--config-dir", "-cd")
+
+
+def quoted(words: Sequence[str]) -> list[str]:
+    """Words of a command line with the values of free-text keys quoted where Hydra's grammar needs it.
+
+    In a multirun each element of a comma list is quoted by itself.
+
+    >>> quoted(["ckpt_path=logs/epoch=3-step=10.ckpt"])
+    ["ckpt_path='logs/epoch=3-step=10.ckpt'"]
+    >>> quoted(["-m", "ckpt_path=a=1.ckpt,b.ckpt"])
+    ['-m', "ckpt_path='a=1.ckpt',b.ckpt"]
+    """
+    sweep = any(word in ("-m", "--multirun") for word in words)
+    return [_quoted_word(word, sweep) for word in words]
+
+
+def _quoted_word(word: str, sweep: bool) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or key.lstrip("+~") not in FREE_TEXT or not value:
+        return word
+    if value.startswith("[") and value.endswith("]"):
+        return f"{key}=[{','.join(map(_quoted_value, split_commas(value[1:-1])))}]"
+    parts = split_commas(value) if sweep else [value]
+    return f"{key}={','.join(map(_quoted_value, parts))}"
+
+
+def _quoted_value(value: str) -> str:
+    text = value.strip()
+    already = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if already or "${" in text or _PLAIN.fullmatch(text):
+        return value
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"
+
+
+def split_commas(value: str) -> list[str]:
+    """Split at commas outside quotes."""
+    parts, start, quote = [], 0, ""
+    for place, character in enumerate(value):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == ",":
+            parts.append(value[start:place])
+            start = place + 1
+    return [*parts, value[start:]]
+
+
+def take_config_dir(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The words without ``--config-dir DIR``, and the folder it named."""
+    rest: list[str] = []
+    folder: str | None = None
+    remaining = iter(words)
+    for word in remaining:
+        option, equals, value = word.partition("=")
+        if option in _CONFIG_DIR:
+            folder = value if equals else next(remaining, "")
+        else:
+            rest.append(word)
+    return rest, folder

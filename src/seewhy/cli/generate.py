@@ -1,0 +1,132 @@
+"""``generate_artifacts``: embeddings, Grad-CAM and attention maps of a data set, configured through Hydra."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from seewhy.cli.arguments import quoted, take_config_dir
+from seewhy.cli.hydra_errors import explained
+from seewhy.cli.search_path import USER_FOLDER, register, user_folder
+from seewhy.cli.signals import Stop
+from seewhy.values import SeewhyError
+
+EXIT_REFUSED = 2
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(generate_artifacts(sys.argv[1:]))
+
+
+def generate_artifacts(words: Sequence[str]) -> int:
+    """Run the command with these words; the exit code.
+
+    0 when all is well, 1 when a record failed, 2 when the request was refused, 130 or 143 after a signal.
+    """
+    console = Console(stderr=True)
+    codes: list[int] = []
+    folder: Path | None = None
+    try:
+        rest, asked_folder = take_config_dir(words)
+        folder = user_folder(asked_folder)
+        with _hydra_environment(folder, ["generate_artifacts", *quoted(rest)]):
+            _compose_and_run(codes)
+    except SeewhyError as error:
+        return _refuse(console, error)
+    except (HydraException, OmegaConfBaseException) as error:
+        return _refuse(console, explained(error, folder))
+    except KeyboardInterrupt:
+        return max([INTERRUPTED, *codes])
+    return max(codes, default=0)
+
+
+def _compose_and_run(codes: list[int]) -> None:
+    register()
+
+    @hydra.main(version_base="1.3", config_path="pkg://seewhy.conf", config_name="generate_artifacts")
+    def job(config: DictConfig) -> None:
+        codes.append(_job(config))
+        if codes[-1] > 128:  # by a signal: no further job of a multirun is begun
+            raise KeyboardInterrupt
+
+    job()
+
+
+def _job(config: DictConfig) -> int:
+    """One job of a run or multirun; one that is refused does not keep the others from running."""
+    console = Console(stderr=True)
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+        job = HydraConfig.get()
+        if job.mode == RunMode.MULTIRUN:
+            plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
+        return run_request(plain, console)
+    except SeewhyError as error:
+        return _refuse(console, error)
+    except OmegaConfBaseException as error:
+        return _refuse(console, explained(error, None))
+
+
+def run_request(config: Mapping[str, Any], console: Console) -> int:
+    """Carry out one composed configuration and show what came of it."""
+    from seewhy.cli.schema import request_of
+
+    request = request_of(config)
+
+    from seewhy.cli.build import build_dataset, build_loaded_model
+    from seewhy.cli.progress import Watcher, show_summary
+    from seewhy.pipeline.run import run
+
+    built, report = build_loaded_model(request)
+    console.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
+    dataset = build_dataset(request, built.preprocessing)
+    with Stop() as stop, Watcher(console) as watcher:
+        summary = run(
+            built.module, dataset, request.output_dir,
+            headless=built.headless or None, class_names=built.class_names, facts=built.facts,
+            observer=watcher, stop=stop, settings=request.settings,
+        )  # fmt: skip
+    show_summary(console, summary)
+    return stop.exit_code if summary.interrupted else summary.exit_code
+
+
+def _refuse(console: Console, error: SeewhyError) -> int:
+    console.print(f"error {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    return EXIT_REFUSED
+
+
+@contextmanager
+def _hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
+    """What Hydra reads from the process, for the time of one command: its words, our folder, errors as exceptions."""
+    wanted = {"HYDRA_FULL_ERROR": "1", USER_FOLDER: str(folder or "")}
+    before = {name: os.environ.get(name) for name in wanted}
+    argv_before = sys.argv
+    os.environ.update(wanted)
+    sys.argv = argv
+    try:
+        yield
+    finally:
+        sys.argv = argv_before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+if __name__ == "__main__":
+    main()

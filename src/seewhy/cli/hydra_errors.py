@@ -1,0 +1,66 @@
+"""Hydra's complaints in our own words, with the nearest names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+from seewhy.values import ConfigError, nearest
+
+_NO_SUCH_KEY = re.compile(r"Could not override '([^']+)'|Key '([^']+)' is not in struct")
+
+
+def explained(error: Exception, folder: Path | None) -> ConfigError:
+    """A Hydra or OmegaConf error as a ``ConfigError`` that names what to write; ``folder`` is the user's own."""
+    text = str(error).strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.partition("/")
+        options = options_of(group, folder)
+        return ConfigError(
+            "SW-F29", f"there is no {group} {name!r}; there are {', '.join(options)}", near=nearest(name, options),
+            fix=f"put your own into configs/{group}/NAME.yaml, or name its folder with --config-dir",
+        )  # fmt: skip
+    if isinstance(error, MissingMandatoryValue):
+        key = text.partition("Missing mandatory value: ")[2].partition("\n")[0] or text
+        return ConfigError("SW-F31", f"{key} must be given", fix=f"add {key}=...")
+    if match := _NO_SUCH_KEY.search(text):
+        key = match.group(1) or match.group(2)
+        return ConfigError(
+            "SW-F01", f"there is no setting {key!r}", near=nearest(key, known_keys()),
+            fix="generate_artifacts --cfg job shows them all; +key=value adds an argument for your own class",
+        )  # fmt: skip
+    return ConfigError(
+        "SW-F30", f"the configuration cannot be composed: {text}", fix="generate_artifacts --cfg job --resolve shows it"
+    )
+
+
+def options_of(group: str, folder: Path | None) -> list[str]:
+    """The names a group offers, in the user's folder and packaged, those in sub-folders included."""
+    roots = [Path(str(resources.files("seewhy.conf"))), *([folder] if folder else [])]
+    files = [(path, root / group) for root in roots for path in (root / group).rglob("*.yaml")]
+    return sorted({path.relative_to(base).with_suffix("").as_posix() for path, base in files})
+
+
+def known_keys() -> list[str]:
+    """Every key of the packaged configuration, dotted."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module(version_base="1.3", config_module="seewhy.conf"):
+        keys: set[str] = set()
+        for data in ("image_folder", "manifest", "cmr_acdc", "cluttered_digits"):
+            config = compose("generate_artifacts", [f"data={data}", "experiment=extract_features"])
+            keys.update(_dotted(OmegaConf.to_container(config, resolve=False)))
+    return sorted(keys)
+
+
+def _dotted(config: object, prefix: str = "") -> Iterator[str]:
+    for key, value in config.items() if isinstance(config, dict) else ():
+        yield f"{prefix}{key}"
+        yield from _dotted(value, f"{prefix}{key}.")

@@ -1,0 +1,63 @@
+"""``seewhy``: one word, then what to do. Nothing heavy is imported before a sub-command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from seewhy import __version__
+from seewhy.values import SeewhyError
+
+EXIT_REFUSED = 2
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(seewhy(sys.argv[1:]))
+
+
+def seewhy(words: Sequence[str]) -> int:
+    """Run a sub-command; the exit code."""
+    if words[:1] == ["generate"]:
+        from seewhy.cli.generate import generate_artifacts
+
+        return generate_artifacts(words[1:])
+    asked = _parser().parse_args(words)
+    try:
+        return _demo(asked) if asked.command == "demo" else _verify(asked.directory)
+    except SeewhyError as error:
+        print(f"error {error}", file=sys.stderr)
+        return EXIT_REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="seewhy", description="See why your vision model decided.")
+    parser.add_argument("--version", action="version", version=f"seewhy {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("generate", help="embeddings, Grad-CAM and attention maps of a data set (generate_artifacts)")
+    demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
+    demo.add_argument(
+        "--train", action="store_true", help="train the two models from scratch first (under half an hour)"
+    )
+    demo.add_argument("--output-dir", type=Path, default=Path("demo"), help="where to put everything (default: demo)")
+    verify = commands.add_parser("verify", help="check every file of a run directory against its recorded digest")
+    verify.add_argument("directory", type=Path, metavar="DIR")
+    return parser
+
+
+def _demo(asked: argparse.Namespace) -> int:
+    from seewhy.cli.demo import run_demo
+
+    return run_demo(asked.output_dir, train=asked.train)
+
+
+def _verify(directory: Path) -> int:
+    from seewhy.store.verify import verify
+
+    findings = verify(directory)
+    for finding in findings:
+        print(finding)
+    print(f"{directory}: {len(findings)} findings" if findings else f"{directory}: every file is as it was written")
+    return int(bool(findings))

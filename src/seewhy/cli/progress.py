@@ -1,0 +1,101 @@
+"""A run as it is watched: a bar on a terminal, plain lines without one; a table at the end."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from seewhy.pipeline.applicable import Applicable
+from seewhy.pipeline.plan import Plan
+from seewhy.pipeline.summary import Summary
+
+SECONDS_BETWEEN_LINES = 10.0
+MOST_FAILURES = 10
+
+
+class Watcher:
+    """Shows progress on ``console``; an observer of a run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._total = self._done = self._failed = 0
+        self._begun = self._line_at = time.monotonic()
+        self._bar = Progress(
+            TextColumn("[bold]explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("explaining", total=None, speed="")
+
+    def __enter__(self) -> Watcher:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def planned(self, plan: Plan, found: Applicable) -> None:
+        """Say what was chosen and how much there is to do."""
+        for name, choice in found.choices.items():
+            self._say(f"{name}: {choice}")
+        for name, reason in found.not_applicable.items():
+            self._say(f"{name}: not applicable: {reason}")
+        self._say(f"{plan.records} records to explain, {plan.reused} already done")
+        self._total = plan.records
+        self._begun = self._line_at = time.monotonic()
+        self._bar.update(self._task, total=plan.records)
+
+    def advanced(self, records: int, failed: int) -> None:
+        """Move on."""
+        self._done += records
+        self._failed += failed
+        now = time.monotonic()
+        speed = self._done / max(now - self._begun, 1e-9)
+        self._bar.update(self._task, completed=self._done, speed=f"{speed:.1f} records/s")
+        if not self._console.is_terminal and (
+            now - self._line_at >= SECONDS_BETWEEN_LINES or self._done == self._total
+        ):
+            left = (self._total - self._done) / speed
+            self._say(
+                f"{self._done}/{self._total} records, {self._failed} failed, {speed:.1f} records/s, {left:.0f} s left"
+            )
+            self._line_at = now
+
+    def committed(self, shard: str) -> None:
+        """A commit needs no word."""
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_summary(console: Console, summary: Summary) -> None:
+    """The table at the end: per split, what is there and how right the model is; then failures and where to look."""
+    table = Table("split", "explained", "failed", "accuracy", title="in the run directory", title_justify="left")
+    for split, count in summary.splits.items():
+        accuracy = "–" if count.accuracy is None else f"{count.accuracy:.1%}"
+        table.add_row(split, str(count.ok), str(count.failed), accuracy)
+    console.print(table)
+    speed = f" ({summary.computed / summary.seconds:.1f} records/s)" if summary.computed else ""
+    _line(console, f"{summary.computed} computed{speed}, {summary.reused} reused, in {summary.seconds:.1f} s")
+    for name, reason in summary.not_applicable.items():
+        _line(console, f"{name}: not applicable: {reason}")
+    for name in ("classes", "class names"):
+        if name in summary.choices:
+            _line(console, f"{name}: {summary.choices[name]}")
+    if summary.failures:
+        _line(console, f"{len(summary.failures)} records failed (all in {summary.output_dir / 'failures.json'}):")
+    for failure in summary.failures[:MOST_FAILURES]:
+        _line(console, f"  {failure.split}/{failure.record_id}: {failure.stage}: {failure.error}")
+    if summary.interrupted:
+        _line(console, "interrupted; the same command goes on from here")
+    _line(console, f"artifacts: {summary.output_dir.resolve()}")
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

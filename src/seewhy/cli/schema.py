@@ -1,0 +1,120 @@
+"""The composed configuration as plain, checked values: every unknown key is named beside the nearest known one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from seewhy.pipeline.settings import Settings
+from seewhy.values import CheckpointError, ConfigError, nearest
+
+_ELSEWHERE = {"batch_size", "num_workers", "writer_threads"}
+_SETTINGS = {field.name for field in fields(Settings)} - _ELSEWHERE
+_OTHERS = {
+    "experiment", "ckpt_path", "output_dir", "accelerator", "min_coverage", "model", "data", "paths", "debug", "hydra",
+}  # fmt: skip
+_TYPES: dict[str, tuple[type, ...]] = {
+    "generate_embeddings": (bool,), "generate_gradcam": (bool,), "generate_attention": (bool,), "retry_failed": (bool,),
+    "seed": (int,), "min_coverage": (int, float), "output_dir": (str,), "accelerator": (str,),
+    "target_layer": (str, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
+    "attention_layers": (list, int), "splits": (str, list, type(None)), "record_id": (str, int, list, type(None)),
+    "ckpt_path": (str, type(None)), "model": (dict,), "data": (dict,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run as the command line asks for it."""
+
+    settings: Settings
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    checkpoint: Path
+    output_dir: Path
+    accelerator: str
+    min_coverage: float
+    debug: bool
+
+
+def request_of(config: Mapping[str, Any]) -> Request:
+    """Check a composed configuration. Raises ``ConfigError`` before anything heavy is imported."""
+    _check_keys(config)
+    for key, types in _TYPES.items():
+        if (
+            (key in config
+            and not isinstance(config[key], types))
+            or (isinstance(config.get(key), bool)
+            and bool not in types)
+        ):
+            expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in types)
+            raise ConfigError("SW-F21", f"{key} must be {expected}, got {config[key]!r}", fix=f"correct {key}=...")
+    data = dict(config["data"])
+    debug = bool(config["debug"]["enabled"]) if isinstance(config.get("debug"), Mapping) else False
+    workers = data.pop("num_workers", 4)
+    given = {key: config[key] for key in _SETTINGS if key in config}
+    given["target_classes"] = _classes(config.get("target_classes", "auto"))
+    given["record_id"] = _texts(config.get("record_id"))
+    given["attention_layers"] = _listed(config.get("attention_layers", [-1]))
+    given["precision"] = _one_of("precision", str(config.get("precision", "32")), ("32", "bf16", "16"))
+    settings = Settings.of(**given, batch_size=data.pop("batch_size", 32), num_workers=0 if debug else workers)
+    return Request(
+        settings=settings,
+        model=config["model"],
+        data=data,
+        checkpoint=_checkpoint(config.get("ckpt_path")),
+        output_dir=Path(config["output_dir"]),
+        accelerator=config.get("accelerator", "auto"),
+        min_coverage=float(config.get("min_coverage", 0.9)),
+        debug=debug,
+    )
+
+
+def _check_keys(config: Mapping[str, Any]) -> None:
+    known = sorted(_SETTINGS | _OTHERS)
+    for key in config:
+        if key not in known:
+            raise ConfigError(
+                "SW-F01", f"there is no setting {key!r}", near=nearest(str(key), known),
+                fix="generate_artifacts --cfg job shows them all",
+            )  # fmt: skip
+
+
+def _checkpoint(path: str | None) -> Path:
+    if not path:
+        raise CheckpointError(
+            "SW-C30",
+            "ckpt_path must be given: an untrained model explains nothing",
+            fix="add ckpt_path=path/to/model.ckpt",
+        )
+    return Path(path)
+
+
+def _classes(wanted: str | int | list[Any]) -> str | tuple[int | str, ...]:
+    if isinstance(wanted, str) and wanted in ("auto", "all", "predicted"):
+        return wanted
+    listed = _listed(wanted)
+    if not all(isinstance(item, int | str) and not isinstance(item, bool) for item in listed):
+        raise ConfigError(
+            "SW-F22", f"target_classes must be all, predicted, auto or a list of classes, got {wanted!r}",
+            fix="for example target_classes=[0,1]",
+        )  # fmt: skip
+    return listed
+
+
+def _texts(wanted: Any) -> tuple[str, ...] | None:
+    return None if wanted is None else tuple(str(item) for item in _listed(wanted))
+
+
+def _listed(wanted: Any) -> tuple[Any, ...]:
+    return tuple(wanted) if isinstance(wanted, list) else (wanted,)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ConfigError(
+            "SW-F23", f"{name} must be one of {', '.join(choices)}, got {value!r}", near=nearest(value, choices),
+            fix=f"set {name} to one of these",
+        )  # fmt: skip
+    return value

@@ -1,0 +1,1 @@
+"""Presets: the packaged Hydra groups that `generate_artifacts` composes."""
