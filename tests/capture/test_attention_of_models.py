@@ -175,7 +175,8 @@ def test_a_model_without_attention_is_told_what_suits_it(model: nn.Module) -> No
 @pytest.mark.parametrize("fused", [True, False])
 def test_windowed_attention_is_told_apart_from_global(fused: bool) -> None:
     model = timm.create_model(
-        "swin_tiny_patch4_window7_224", img_size=64, window_size=4, depths=(2, 2), embed_dim=12, num_heads=(1, 2), num_classes=3
+        "swin_tiny_patch4_window7_224", img_size=64, window_size=4, depths=(2, 2), embed_dim=12, num_heads=(1, 2),
+        num_classes=3,
     )  # fmt: skip
     for module in model.modules():
         if hasattr(module, "fused_attn"):

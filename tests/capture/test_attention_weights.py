@@ -1,4 +1,4 @@
-"""``softmax(QKᵀ·scale + mask)`` beside the fused kernel: the weights that, applied to V, give the kernel's own output."""
+"""``softmax(QKᵀ·scale + mask)`` beside the fused kernel: the weights with which it mixes V."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "boolean mask": {"attn_mask": torch.rand(N, N, generator=torch.Generator().manual_seed(3)) > 0.3},
     "boolean mask per head": {"attn_mask": torch.eye(N, dtype=torch.bool).roll(1, 0).expand(2, 4, N, N)},
     "added mask": {"attn_mask": torch.linspace(-2, 2, N * N, dtype=torch.float64).reshape(1, 1, N, N)},
-    "mask of minus infinity": {"attn_mask": torch.zeros(N, N, dtype=torch.float64).index_fill(1, torch.tensor(2), -math.inf)},
+    "mask of minus infinity": {"attn_mask": torch.zeros(N, N).double().index_fill(1, torch.tensor(2), -math.inf)},
     "dropout of zero": {"dropout_p": 0.0},
 }  # fmt: skip
 

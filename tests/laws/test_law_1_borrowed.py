@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from law_sweep import CASES, Case, Inputs, named
 from torch import Tensor, nn
 
 from borrowed import unchanged
-from law_sweep import CASES, Case, Inputs, named
 from seewhy.capture.probe import Probe
 from seewhy.capture.tokens import find_attention
 from seewhy.core import Wants

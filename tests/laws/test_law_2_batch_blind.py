@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from law_sweep import CASES, Case, named
+
 from seewhy.targets import Logit
 
 QUESTIONS = (Logit(), Logit(1))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from law_sweep import LINEAR, Case, named
 from torch import Tensor
 
-from law_sweep import LINEAR, Case, named
 from seewhy.core import Target
 from seewhy.targets import Logit
 

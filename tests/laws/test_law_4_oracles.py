@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-
 from oracles import (
     CAM_ORACLES,
     ROLLOUT_ORACLES,
@@ -16,6 +15,7 @@ from oracles import (
     random_attention,
     rollout_against_matrix_chain,
 )
+
 from seewhy.capture.probe import Probe
 from seewhy.capture.tokens import GlobalAttention, find_attention
 from seewhy.core import Wants

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from law_sweep import CASES, SUBJECTS, Case, Subject, named
+
 from seewhy.capture.probe import Probe
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter

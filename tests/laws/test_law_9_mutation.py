@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from oracles import CAM_ORACLES, ROLLOUT_ORACLES, distance, random, random_attention
 from torch import Tensor
 
-from oracles import CAM_ORACLES, ROLLOUT_ORACLES, distance, random, random_attention
 from seewhy.capture.attention import scaled_dot_product_weights
 from seewhy.methods.attention import attention_heads, rollout
 from seewhy.methods.cam import gradcam

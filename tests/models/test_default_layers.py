@@ -59,7 +59,9 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], int, str, Grid, str]] = {
         56, "blocks.1.norm1", Grid(TOKENS, (4, 4), 5), "head.input",
     ),
     "swin": (from_timm("swin_tiny_patch4_window7_224", **SWIN), 64, "norm", Grid(LAST, (8, 8)), "head.fc.input"),
-    "torchvision vit": (torchvision_vit, 64, "encoder.layers.encoder_layer_2.ln_1", Grid(TOKENS, (4, 4), 1), "heads.head.input"),
+    "torchvision vit": (
+        torchvision_vit, 64, "encoder.layers.encoder_layer_2.ln_1", Grid(TOKENS, (4, 4), 1), "heads.head.input",
+    ),
     "torchvision swin": (
         lambda: torchvision.models.SwinTransformer([4, 4], 12, [2, 2], [1, 2], [4, 4], num_classes=4),
         64, "permute", Grid(FIRST, (8, 8)), "head.input",

@@ -33,7 +33,7 @@ SMALLEST: Final = 32
 HALF: Final = (0.5, 0.5, 0.5)
 
 Pixels = Float32[np.ndarray, "h w 3"]
-Ink = Float32[np.ndarray, "h w"]
+Ink = Float32[np.ndarray, "rows columns"]
 
 
 @dataclass(frozen=True)

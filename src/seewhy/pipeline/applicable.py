@@ -75,7 +75,7 @@ def _gradcam_question(
     if adapter.headless:
         if classes != "auto":
             raise TargetError(
-                "SW-T07", f"target_classes={classes!r} was asked of a model without a head",
+                "SW-T08", f"target_classes={classes!r} was asked of a model without a head",
                 fix="leave target_classes out (the map explains the norm of the embedding), or set model.num_classes",
             )  # fmt: skip
         found.choices["question"] = "norm of the embedding (the model has no head)"

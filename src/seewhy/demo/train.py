@@ -1,0 +1,180 @@
+"""The recipe that made the shipped models, start to finish: draw scenes, train with Lightning, measure on the test split."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from seewhy.demo.models import Kind, build
+from seewhy.demo.scenes import Scenes, draw_scenes
+from seewhy.values import MissingExtraError
+
+WEIGHT_DECAY: Final = 0.05
+LABEL_SMOOTHING: Final = 0.1
+LARGEST_GRADIENT: Final = 1.0
+WARM_UP: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast: AdamW, the learning rate rising to its peak in a tenth of the steps, then a cosine."""
+
+    scenes: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    held_out: int = 1000
+
+
+RECIPES: Final[Mapping[Kind, Recipe]] = MappingProxyType(
+    {
+        "cnn": Recipe(scenes=18_000, epochs=4, batch=128, learning_rate=3e-3),
+        "vit": Recipe(scenes=24_000, epochs=9, batch=64, learning_rate=2e-3),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run left: its Lightning checkpoint, the accuracy on the test split, and the seconds it took."""
+
+    checkpoint: Path
+    accuracy: float
+    seconds: float
+
+
+def train(
+    kind: Kind,
+    output_dir: Path,
+    *,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Trained:
+    """Train a demonstration model on the CPU and save it as ``output_dir/epoch=…-step=….ckpt``.
+
+    The same seed and number of threads give the same weights on the same machine; torch's global generator is left as
+    it was. ``report`` is given one line per epoch. No glyph of the test split is among those trained on.
+
+    Raises:
+        MissingExtraError: Lightning is not installed.
+    """
+    recipe = recipe or RECIPES[kind]
+    started = time.monotonic()
+    scenes = draw_scenes("train", recipe.scenes)
+    held_out = draw_scenes("val", recipe.held_out)
+    report(f"{kind}: drew {len(scenes)} scenes in {time.monotonic() - started:.0f} s")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(kind)
+        checkpoint = _fit(model, scenes, held_out, Path(output_dir), recipe, lambda line: report(f"{kind}: {line}"))
+    accuracy = test_accuracy(model, draw_scenes("test", recipe.held_out))
+    return Trained(checkpoint, accuracy, time.monotonic() - started)
+
+
+@torch.inference_mode()
+def test_accuracy(model: nn.Module, scenes: Scenes, batch: int = 250) -> float:
+    """The share of scenes whose digit the model names, in evaluation mode; the model's own mode is kept."""
+    was_training = model.training
+    model.eval()
+    rows = torch.arange(len(scenes)).split(batch)
+    hits = sum(int((model(scenes.inputs(some)).argmax(1) == scenes.labels[some]).sum()) for some in rows)
+    model.train(was_training)
+    return hits / len(scenes)
+
+
+test_accuracy.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Scenes in batches of ``(images, labels)``, in another order each time; those that fill no batch sit out a turn."""
+
+    scenes: Scenes
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.scenes) // self.size
+
+    def __iter__(self) -> Iterator[tuple[Float32[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]:
+        order = torch.randperm(len(self.scenes))
+        for rows in order[: len(self) * self.size].split(self.size):
+            yield self.scenes.inputs(rows), self.scenes.labels[rows]
+
+
+def _fit(
+    model: nn.Module, scenes: Scenes, held_out: Scenes, output_dir: Path, recipe: Recipe, report: Callable[[str], None]
+) -> Path:
+    lightning = _lightning()
+    batches = Batches(scenes, recipe.batch)
+    keep = lightning.pytorch.callbacks.ModelCheckpoint(dirpath=output_dir, filename="{epoch}-{step}")
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=recipe.epochs,
+        gradient_clip_val=LARGEST_GRADIENT,
+        default_root_dir=output_dir,
+        callbacks=[keep],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    steps = recipe.epochs * len(batches)
+    trainer.fit(_lightning_module(lightning, model, held_out, recipe, steps, report), train_dataloaders=batches)
+    return Path(keep.best_model_path)
+
+
+def _lightning_module(
+    lightning: Any, model: nn.Module, held_out: Scenes, recipe: Recipe, steps: int, report: Callable[[str], None]
+) -> Any:
+    """The model as Lightning trains it; a class within a function, since importing Lightning takes many seconds."""
+
+    class Classifier(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            self.loss = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
+            self.save_hyperparameters({"recipe": vars(recipe)})
+
+        def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+            images, labels = batch
+            loss: Tensor = self.loss(self.model(images), labels)
+            return loss
+
+        def on_train_epoch_end(self) -> None:
+            share = test_accuracy(self.model, held_out)
+            report(f"epoch {self.current_epoch + 1} of {recipe.epochs}, {share:.1%} of the held-out scenes right")
+
+        def configure_optimizers(self) -> dict[str, Any]:
+            optimizer, schedule = optimizer_of(self.model, recipe.learning_rate, steps)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    return Classifier()
+
+
+def optimizer_of(model: nn.Module, peak: float, steps: int) -> tuple[Optimizer, LRScheduler]:
+    """AdamW that decays matrices but neither biases nor norms, and its schedule over ``steps`` steps."""
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = AdamW(groups, lr=peak)
+    return optimizer, OneCycleLR(optimizer, peak, total_steps=steps, pct_start=WARM_UP)
+
+
+def _lightning() -> Any:
+    try:
+        import lightning
+        import lightning.pytorch.callbacks
+    except ImportError as error:
+        raise MissingExtraError("lightning", "lightning") from error
+    return lightning
