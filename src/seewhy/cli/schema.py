@@ -42,11 +42,8 @@ def request_of(config: Mapping[str, Any]) -> Request:
     """Check a composed configuration. Raises ``ConfigError`` before anything heavy is imported."""
     _check_keys(config)
     for key, types in _TYPES.items():
-        if (
-            (key in config
-            and not isinstance(config[key], types))
-            or (isinstance(config.get(key), bool)
-            and bool not in types)
+        if (key in config and not isinstance(config[key], types)) or (
+            isinstance(config.get(key), bool) and bool not in types
         ):
             expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in types)
             raise ConfigError("SW-F21", f"{key} must be {expected}, got {config[key]!r}", fix=f"correct {key}=...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def user_folder(asked: str | None) -> Path | None:
 
 
 def register() -> None:
-    """Tell Hydra of both; repeating it changes nothing."""
+    """Tell Hydra of both, and OmegaConf where the shipped weights are; repeating it changes nothing."""
     Plugins.instance().register(UserConfigSource)
     Plugins.instance().register(UserSearchPath)
+    OmegaConf.register_new_resolver("shipped_weights", _shipped_weights, replace=True)
+
+
+def _shipped_weights(model: str) -> str | None:
+    """The weights of ``demo_cnn`` or ``demo_vit``; None for a model that ships without."""
+    path = Path(str(resources.files("seewhy.demo") / "assets" / f"{model.removeprefix('demo_')}.safetensors"))
+    return str(path) if path.is_file() else None

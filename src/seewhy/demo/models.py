@@ -31,9 +31,7 @@ class Architecture:
 
 # Two strides of 2 in the stem and one in the second stage leave an 8 × 8 map, and 3 × 3 convolutions few enough that a
 # place of it sees 51 pixels at most, mostly a digit's width around its own centre: maps peak where the evidence is.
-_CNN = Architecture(
-    "resnetv2_18", MappingProxyType({"layers": [1, 1], "channels": [64, 128], "stem_chs": 24})
-)
+_CNN = Architecture("resnetv2_18", MappingProxyType({"layers": [1, 1], "channels": [64, 128], "stem_chs": 24}))
 
 # Relative positions instead of absolute ones: a digit looks the same wherever it lies, so it is learnt once rather than
 # once per place, which is what lets a transformer of this size learn within minutes.

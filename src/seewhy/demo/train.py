@@ -78,12 +78,12 @@ def train(
         torch.manual_seed(seed)
         model = build(kind)
         checkpoint = _fit(model, scenes, held_out, Path(output_dir), recipe, lambda line: report(f"{kind}: {line}"))
-    accuracy = test_accuracy(model, draw_scenes("test", recipe.held_out))
+    accuracy = share_right(model, draw_scenes("test", recipe.held_out))
     return Trained(checkpoint, accuracy, time.monotonic() - started)
 
 
 @torch.inference_mode()
-def test_accuracy(model: nn.Module, scenes: Scenes, batch: int = 250) -> float:
+def share_right(model: nn.Module, scenes: Scenes, batch: int = 250) -> float:
     """The share of scenes whose digit the model names, in evaluation mode; the model's own mode is kept."""
     was_training = model.training
     model.eval()
@@ -91,9 +91,6 @@ def test_accuracy(model: nn.Module, scenes: Scenes, batch: int = 250) -> float:
     hits = sum(int((model(scenes.inputs(some)).argmax(1) == scenes.labels[some]).sum()) for some in rows)
     model.train(was_training)
     return hits / len(scenes)
-
-
-test_accuracy.__test__ = False  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _lightning_module(
             return loss
 
         def on_train_epoch_end(self) -> None:
-            share = test_accuracy(self.model, held_out)
+            share = share_right(self.model, held_out)
             report(f"epoch {self.current_epoch + 1} of {recipe.epochs}, {share:.1%} of the held-out scenes right")
 
         def configure_optimizers(self) -> dict[str, Any]:

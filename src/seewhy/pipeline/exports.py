@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from seewhy.data.records import RecordRef
 from seewhy.pipeline.applicable import Applicable, layer_suffix
 from seewhy.pipeline.questions import EmbeddingQuestion
 from seewhy.pipeline.summary import Failure, failures_json
+from seewhy.store.files import disk_error
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, RecordRow
@@ -30,13 +34,19 @@ _RECORD_SCHEMA = pa.schema(
 )
 
 
-def export_embeddings(directory: RunDirectory, reader: RunReader, found: Applicable) -> Iterator[Artifact]:
-    """Write ``embeddings/<split>_embeddings.pt`` and ``<split>_records.parquet``, in the order of the data set."""
+def export_embeddings(
+    directory: RunDirectory, reader: RunReader, found: Applicable, index: Sequence[RecordRef]
+) -> Iterator[Artifact]:
+    """Write ``embeddings/<split>_embeddings.pt`` and ``<split>_records.parquet``, in the order of the data set's index.
+
+    The order is not that of the committed positions, which no longer fit once a data set has grown in front.
+    """
     for question in found.questions:
         if isinstance(question, EmbeddingQuestion):
             suffix = layer_suffix(question, found)
             for split in reader.splits:
-                if order := reader.records(split, question.key):
+                known = set(reader.records(split, question.key))
+                if order := [ref.record_id for ref in index if ref.split == split and ref.record_id in known]:
                     yield from _export_split(directory, reader, question.key, split, order, suffix)
 
 
@@ -44,25 +54,34 @@ def _export_split(
     directory: RunDirectory, reader: RunReader, key: str, split: str, order: list[str], suffix: str
 ) -> Iterator[Artifact]:
     place = {record_id: row for row, record_id in enumerate(order)}
-    with tempfile.TemporaryFile() as scratch:
-        embeddings: np.ndarray[Any, np.dtype[np.float32]] | None = None
-        described: list[dict[str, Any]] = [{}] * len(order)
+    described: list[dict[str, Any]] = [{} for _ in order]
+    with _scratch(directory.root) as scratch:
         for row in reader.rows(split, questions=(key,)):
-            answer = row.answers.get(key)
-            if answer is None:
-                continue
-            if embeddings is None:
-                embeddings = np.memmap(scratch, np.float32, "w+", shape=(len(order), answer.values.size))
-            embeddings[place[row.record_id]] = answer.values
-            described[place[row.record_id]] = _describe(row)
-        if embeddings is None:
-            return
-        tensor = torch.from_numpy(embeddings)
-        stem = f"embeddings/{split}_embeddings{suffix}"
-        yield directory.write_with(f"{stem}.pt", lambda path: _save(tensor, path), kind="embeddings")
+            if (answer := row.answers.get(key)) is not None:
+                vector = answer.values.astype(np.float32).tobytes()
+                os.pwrite(scratch, vector, place[row.record_id] * len(vector))
+                described[place[row.record_id]] = _describe(row)
+        tensor = torch.from_numpy(np.memmap(os.fdopen(scratch, "r+b", closefd=False), np.float32, "r+"))
+        path = f"embeddings/{split}_embeddings{suffix}.pt"
+        yield directory.write_with(
+            path, lambda draft: _save(tensor.reshape(len(order), -1), draft), kind="embeddings"
+        )
     table = pa.Table.from_pylist(described, schema=_RECORD_SCHEMA)
     path = f"embeddings/{split}_records{suffix}.parquet"
     yield directory.write_with(path, lambda draft: pq.write_table(table, draft), kind="records")
+
+
+@contextlib.contextmanager
+def _scratch(root: Path) -> Iterator[int]:
+    """A nameless file on the disk of the run, where rows that come in the order of commits find their place.
+
+    It is written to before it is mapped: storing into a map of a full disk would end the process without a word.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=root, buffering=0) as file:
+            yield file.fileno()
+    except OSError as error:
+        raise disk_error(root / "embeddings", error) from error
 
 
 def _save(tensor: torch.Tensor, path: Path) -> None:

@@ -44,8 +44,8 @@ class Painter:
     write_file: WriteFile
 
     def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> tuple[Artifact, ...]:
-        """All pictures of one record, written; in a fixed order."""
-        written = []
+        """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
+        drawn: list[tuple[str, bytes, str]] = []
         for question in questions:
             if isinstance(question, GradcamQuestion):
                 pages = self._gradcam(shown, question, answers[question.key])
@@ -53,9 +53,8 @@ class Painter:
                 pages = self._attention(shown, question, answers)
             else:
                 continue
-            for path, page in pages:
-                written.append(self.write_file(path, encode_png(page), kind=question.kind, record_id=shown.record_id))
-        return tuple(written)
+            drawn += [(path, encode_png(page), question.kind) for path, page in pages]
+        return tuple(self.write_file(path, png, kind=kind, record_id=shown.record_id) for path, png, kind in drawn)
 
     def _gradcam(self, shown: Shown, question: GradcamQuestion, answer: Answer) -> Iterator[tuple[str, np.ndarray]]:
         suffix = layer_suffix(question, self.found)

@@ -121,7 +121,7 @@ def make_plan(
         committed = answered.get(ref.split, {}).get(ref.record_id)
         lacking = tuple(questions) if position in stale else _lacking(questions, committed, settings.retry_failed)
         if not lacking:
-            reused += 1
+            reused += committed is not None
             continue
         group = groups.setdefault((ref.split, repr(lacking)), (lacking, []))
         group[1].append(position)
@@ -138,8 +138,8 @@ def make_plan(
 def _lacking(questions: Sequence[Question], committed: Committed | None, retry_failed: bool) -> tuple[Question, ...]:
     if committed is None:
         return tuple(questions)
-    if committed.status == "failed":
-        return tuple(questions) if retry_failed else ()
+    if committed.status == "failed" and not retry_failed:
+        return ()
     return tuple(part for question in questions if (part := question.missing(committed.questions)) is not None)
 
 

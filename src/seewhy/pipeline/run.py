@@ -117,7 +117,8 @@ def run(
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
         if not interrupted:
-            directory.finish([*export_embeddings(directory, reader, job.found), export_failures(directory, failures)])
+            embeddings = export_embeddings(directory, reader, job.found, job.index)
+            directory.finish([*embeddings, export_failures(directory, failures)])
     return Summary(
         output_dir=Path(output_dir),
         selected=len(plan.selected),
@@ -184,7 +185,9 @@ def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _plan(job: Job, directory: RunDirectory) -> Plan:
-    answered = {split: directory.answered(split) for split in dict.fromkeys(ref.split for ref in job.index)}
+    committed_splits = RunReader(directory.root).splits
+    splits = dict.fromkeys([*(ref.split for ref in job.index), *committed_splits])
+    answered = {split: directory.answered(split) for split in splits}
     check_same_data(job.index, answered)
     directory.require_agreement(
         {key: spec for question in job.found.questions for key, spec in question.specs().items()}
