@@ -13,7 +13,7 @@ from seewhy.data.cluttered_digits import ClutteredDigits
 from seewhy.demo.export import export
 from seewhy.demo.models import build
 from seewhy.demo.scenes import Scenes, draw_scenes
-from seewhy.demo.train import Batches, Recipe, optimizer_of, share_right, train
+from seewhy.demo.train import Batches, Recipe, optimizer_of, rate, share_right, train
 from seewhy.models.load import load_checkpoint
 
 
@@ -71,17 +71,19 @@ def test_matrices_decay_and_biases_do_not() -> None:
     assert decay[id(model.bias)] == 0
 
 
-def test_the_learning_rate_peaks_after_a_tenth_and_ends_near_zero() -> None:
-    optimizer, schedule = optimizer_of(nn.Linear(1, 1), peak=1e-3, steps=101)
+def test_the_learning_rate_rises_for_a_tenth_and_falls_as_a_cosine() -> None:
+    # Half of the remaining nine tenths is at 0.55, where the cosine is 0.
+    assert [rate(p) for p in (0, 0.05, 0.1, 0.55, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+
+
+def test_the_schedule_multiplies_the_peak() -> None:
+    optimizer, schedule = optimizer_of(nn.Linear(1, 1), peak=1e-3, steps=20)
     rates = []
-    for _ in range(101):
+    for _ in range(20):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        if len(rates) < 101:
-            schedule.step()
-    assert max(rates) == pytest.approx(1e-3, rel=0.01)
-    assert 8 <= rates.index(max(rates)) <= 10
-    assert rates[-1] < 1e-6
+        schedule.step()
+    assert rates == pytest.approx([1e-3 * rate(step / 20) for step in range(20)])
 
 
 def test_export_halves_weights_keeps_counts_and_states_facts(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -79,9 +80,10 @@ def _boxes(rows: Sequence[RecordRow]) -> dict[str, Box]:
     return {record_id: box for record_id, box in boxes.items() if box is not None}
 
 
-def _predicted_map(row: RecordRow) -> np.ndarray:
+def _predicted_map(row: RecordRow) -> NDArray[np.float32]:
     answer = next(answer for key, answer in row.answers.items() if key.startswith("gradcam"))
-    return answer.values[answer.classes.index(row.predicted or 0)]
+    found: NDArray[np.float32] = answer.values[answer.classes.index(row.predicted or 0)]
+    return found
 
 
 def _trained(kind: Kind, folder: Path, console: Console) -> Path:

@@ -17,7 +17,7 @@ _OF_THE_MODULE = "model."
 def export(checkpoint: str | PathLike[str], path: str | PathLike[str], facts: Mapping[str, str]) -> Path:
     """Write a checkpoint's weights in half precision as ``.safetensors``, with ``facts`` in its header.
 
-    Whole numbers stay as they are. ``facts`` say how the weights were made and what they reach (``{"accuracy": "0.97"}``).
+    Whole numbers stay as they are. ``facts`` say what the weights reach, such as ``{"accuracy": "0.970"}``.
 
     Raises:
         CheckpointError: when the checkpoint cannot be read.

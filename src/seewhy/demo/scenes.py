@@ -30,8 +30,8 @@ class Scenes:
 def draw_scenes(split: str, count: int, seed: int = 0) -> Scenes:
     """The first ``count`` records of a split of ``ClutteredDigits(seed=seed)``, about 1 ms each."""
     digits = ClutteredDigits(counts={split: count}, seed=seed)
-    images, labels = np.empty((count, digits.size, digits.size, 3), np.uint8), np.empty(count, np.int64)
+    images = np.empty((count, digits.size, digits.size, 3), np.uint8)
     for position in range(count):
-        record = digits.read(position)
-        images[position], labels[position] = digits.picture(record.inputs), record.label
-    return Scenes(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels))
+        images[position] = digits.picture(digits.read(position).inputs)
+    labels = torch.tensor([ref.label for ref in digits.index()])
+    return Scenes(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels)

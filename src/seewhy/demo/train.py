@@ -1,7 +1,8 @@
-"""The recipe that made the shipped models, start to finish: draw scenes, train with Lightning, measure on the test split."""
+"""The recipe that made the shipped models: draw scenes, train with Lightning, measure on the test split."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from seewhy.demo.models import Kind, build
 from seewhy.demo.scenes import Scenes, draw_scenes
@@ -87,15 +88,17 @@ def share_right(model: nn.Module, scenes: Scenes, batch: int = 250) -> float:
     """The share of scenes whose digit the model names, in evaluation mode; the model's own mode is kept."""
     was_training = model.training
     model.eval()
-    rows = torch.arange(len(scenes)).split(batch)
-    hits = sum(int((model(scenes.inputs(some)).argmax(1) == scenes.labels[some]).sum()) for some in rows)
+    hits = 0
+    for start in range(0, len(scenes), batch):
+        rows = torch.arange(start, min(start + batch, len(scenes)))
+        hits += int((model(scenes.inputs(rows)).argmax(1) == scenes.labels[rows]).sum())
     model.train(was_training)
     return hits / len(scenes)
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Scenes in batches of ``(images, labels)``, in another order each time; those that fill no batch sit out a turn."""
+    """Scenes as ``(images, labels)``, shuffled anew each time; those that fill no whole batch sit out a turn."""
 
     scenes: Scenes
     size: int
@@ -105,7 +108,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Float32[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]:
         order = torch.randperm(len(self.scenes))
-        for rows in order[: len(self) * self.size].split(self.size):
+        for rows in order[: len(self) * self.size].reshape(-1, self.size):
             yield self.scenes.inputs(rows), self.scenes.labels[rows]
 
 
@@ -144,6 +147,7 @@ def _lightning_module(
             self.save_hyperparameters({"recipe": vars(recipe)})
 
         def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+            del index
             images, labels = batch
             loss: Tensor = self.loss(self.model(images), labels)
             return loss
@@ -165,7 +169,18 @@ def optimizer_of(model: nn.Module, peak: float, steps: int) -> tuple[Optimizer, 
     vectors = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = AdamW(groups, lr=peak)
-    return optimizer, OneCycleLR(optimizer, peak, total_steps=steps, pct_start=WARM_UP)
+    return optimizer, LambdaLR(optimizer, lambda step: rate(step / steps))
+
+
+def rate(progress: float) -> float:
+    """The learning rate, as a share of its peak, when a share ``progress`` of the steps is done.
+
+    >>> rate(0.05), rate(0.1), rate(1.0)
+    (0.5, 1.0, 0.0)
+    """
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def _lightning() -> Any:

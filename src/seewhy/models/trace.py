@@ -64,14 +64,15 @@ def trace_model(
 
     ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
     record, or the size of the output when there is one only. Raises ``ModelError`` SW-M04 when the outputs are not
-    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated.
+    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it cannot
+    be called on these inputs.
     """
     batch, input_size = _input_size(inputs)
     seen: list[_Seen] = []
     counts: dict[str, int] = {}
     with _named_in_place_conflict(), borrowed(model), torch.enable_grad(), _recording(model, seen, counts):
         leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
-        outputs = logits(run({name: leaf.clone() for name, leaf in leaves.items()}))
+        outputs = logits(_first_call(run, {name: leaf.clone() for name, leaf in leaves.items()}))
         if not bool(torch.isfinite(outputs).all()):
             raise ModelError(
                 "SW-M04",
@@ -87,6 +88,18 @@ def trace_model(
         outputs=outputs.shape[1],
         call_counts=counts,
     )
+
+
+def _first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
+    try:
+        return run(inputs)
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
+        shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+        raise ModelError(
+            "SW-M09",
+            f"the model cannot be called on inputs {shapes}: {type(error).__name__}: {error}",
+            fix="match size and channels of the data to the model (data.size, model.kwargs)",
+        ) from error
 
 
 @contextmanager

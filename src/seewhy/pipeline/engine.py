@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seewhy.capture.probe import Probe
 from seewhy.core import Inputs
+from seewhy.data.batching import reason_of
 from seewhy.data.records import Batch, Record
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.questions import Question, answer_all, union_of_wants
@@ -60,9 +61,7 @@ class Engine:
 
     def _one_by_one(self, batch: Batch, error: Exception) -> Iterator[Explained]:
         if len(batch.records) == 1:
-            yield Explained(
-                batch.positions[0], batch.records[0], stage="model", error=f"{type(error).__name__}: {error}"
-            )
+            yield Explained(batch.positions[0], batch.records[0], stage="model", error=reason_of(error))
             return
         for row, (position, record) in enumerate(zip(batch.positions, batch.records, strict=True)):
             single = {name: tensor[row : row + 1] for name, tensor in batch.inputs.items()}

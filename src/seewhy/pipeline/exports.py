@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -59,27 +59,25 @@ def _export_split(
         for row in reader.rows(split, questions=(key,)):
             if (answer := row.answers.get(key)) is not None:
                 vector = answer.values.astype(np.float32).tobytes()
-                os.pwrite(scratch, vector, place[row.record_id] * len(vector))
+                os.pwrite(scratch.fileno(), vector, place[row.record_id] * len(vector))
                 described[place[row.record_id]] = _describe(row)
-        tensor = torch.from_numpy(np.memmap(os.fdopen(scratch, "r+b", closefd=False), np.float32, "r+"))
+        tensor = torch.from_numpy(np.memmap(scratch, np.float32, "r+"))
         path = f"embeddings/{split}_embeddings{suffix}.pt"
-        yield directory.write_with(
-            path, lambda draft: _save(tensor.reshape(len(order), -1), draft), kind="embeddings"
-        )
+        yield directory.write_with(path, lambda draft: _save(tensor.reshape(len(order), -1), draft), kind="embeddings")
     table = pa.Table.from_pylist(described, schema=_RECORD_SCHEMA)
     path = f"embeddings/{split}_records{suffix}.parquet"
     yield directory.write_with(path, lambda draft: pq.write_table(table, draft), kind="records")
 
 
 @contextlib.contextmanager
-def _scratch(root: Path) -> Iterator[int]:
+def _scratch(root: Path) -> Iterator[BinaryIO]:
     """A nameless file on the disk of the run, where rows that come in the order of commits find their place.
 
     It is written to before it is mapped: storing into a map of a full disk would end the process without a word.
     """
     try:
-        with tempfile.TemporaryFile(dir=root, buffering=0) as file:
-            yield file.fileno()
+        with tempfile.TemporaryFile(dir=root) as file:
+            yield file
     except OSError as error:
         raise disk_error(root / "embeddings", error) from error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import Tensor
 
 from seewhy.pipeline.applicable import Applicable, layer_suffix
 from seewhy.pipeline.questions import ROLLOUT, AttentionQuestion, GradcamQuestion, Question
@@ -23,13 +24,16 @@ class WriteFile(Protocol):
     def __call__(self, relative: str, data: bytes, *, kind: str, record_id: str) -> Artifact: ...
 
 
+Picture = UInt8[np.ndarray, "h w 3"]
+
+
 @dataclass(frozen=True)
 class Shown:
-    """What a picture says of its record."""
+    """What a picture shows and says of its record; ``label`` is None where the model tells other classes apart."""
 
     record_id: str
     file_name: str
-    picture: UInt8[np.ndarray, "h w 3"]
+    inputs: Mapping[str, Tensor]
     label: int | None
     predicted: int | None
     probabilities: np.ndarray | None
@@ -40,30 +44,34 @@ class Painter:
     """Draws and writes every picture that a set of questions promises; safe to call from several threads."""
 
     found: Applicable
+    picture_of: Callable[[Mapping[str, Tensor]], Picture]
     class_names: Sequence[str] | None
     write_file: WriteFile
 
     def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> tuple[Artifact, ...]:
         """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
+        picture = self.picture_of(shown.inputs)
         drawn: list[tuple[str, bytes, str]] = []
         for question in questions:
             if isinstance(question, GradcamQuestion):
-                pages = self._gradcam(shown, question, answers[question.key])
+                pages = self._gradcam(picture, shown, question, answers[question.key])
             elif isinstance(question, AttentionQuestion):
-                pages = self._attention(shown, question, answers)
+                pages = self._attention(picture, shown, question, answers)
             else:
                 continue
             drawn += [(path, encode_png(page), question.kind) for path, page in pages]
         return tuple(self.write_file(path, png, kind=kind, record_id=shown.record_id) for path, png, kind in drawn)
 
-    def _gradcam(self, shown: Shown, question: GradcamQuestion, answer: Answer) -> Iterator[tuple[str, np.ndarray]]:
+    def _gradcam(
+        self, picture: Picture, shown: Shown, question: GradcamQuestion, answer: Answer
+    ) -> Iterator[tuple[str, Picture]]:
         suffix = layer_suffix(question, self.found)
         for index, raw_map in enumerate(answer.values):
             chosen = answer.classes[index] if answer.classes else None
             stem = f"class_{chosen}" if chosen is not None else "embedding"
             unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
             page = overlay_picture(
-                shown.picture,
+                picture,
                 _as_plane(raw_map),
                 title=shown.record_id,
                 caption=self._caption(shown, chosen),
@@ -72,18 +80,18 @@ class Painter:
             yield f"gradcam/{shown.file_name}/{stem}{suffix}.png", page
 
     def _attention(
-        self, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
-    ) -> Iterator[tuple[str, np.ndarray]]:
+        self, picture: Picture, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
+    ) -> Iterator[tuple[str, Picture]]:
         heads = {
             f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)
         }
         whose = "paid by the class token" if question.attention.query == "class token" else "paid by all patches"
         page = attention_sheet(
-            shown.picture,
+            picture,
             {name: np.stack([_as_plane(head) for head in maps]) for name, maps in heads.items()},
             _as_plane(answers[ROLLOUT].values),
             title=shown.record_id,
-            caption=self._caption(shown, shown.predicted),
+            caption="" if shown.predicted is None else self._caption(shown, shown.predicted),
             unit=f"attention {whose}",
         )
         yield f"attention_maps/{shown.file_name}_attention{layer_suffix(question, self.found)}.png", page
@@ -104,6 +112,11 @@ class Painter:
         if self.class_names is not None and index < len(self.class_names):
             return self.class_names[index]
         return f"class {index}"
+
+
+def draws(questions: Sequence[Question]) -> bool:
+    """Whether any of the questions promises a picture."""
+    return any(isinstance(question, GradcamQuestion | AttentionQuestion) for question in questions)
 
 
 def _as_plane(raw_map: np.ndarray) -> np.ndarray:

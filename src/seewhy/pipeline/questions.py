@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +29,7 @@ class Question(Protocol):
     def kind(self) -> str: ...
 
     def specs(self) -> dict[str, Json]:
-        """What decides the values of each answer this question gives, by the answer's key."""
+        """What decides the values of each answer to be committed for this question, by the answer's key."""
         ...
 
     def missing(self, answered: Mapping[str, frozenset[int]]) -> Question | None:
@@ -121,10 +121,14 @@ class GradcamQuestion:
 
 @dataclass(frozen=True)
 class AttentionQuestion:
-    """The heads of chosen attention layers, and the rollout over all of them."""
+    """The heads of chosen attention layers, and the rollout over all of them.
+
+    ``rollout_known``: a record's rollout is committed already; the sheet shows it again, no row holds it twice.
+    """
 
     attention: GlobalAttention
     layers: tuple[int, ...]
+    rollout_known: bool = False
     kind = "attention"
 
     @property
@@ -133,13 +137,11 @@ class AttentionQuestion:
 
     def specs(self) -> dict[str, Json]:
         source = {"kind": self.kind, "of": self.attention.calls, "query": self.attention.query}
-        return {
-            self.key: source | {"method": "attention_heads", "layers": list(self.layers)},
-            ROLLOUT: source | {"method": "rollout"},
-        }
+        heads = {self.key: source | {"method": "attention_heads", "layers": list(self.layers)}}
+        return heads if self.rollout_known else {**heads, ROLLOUT: source | {"method": "rollout"}}
 
     def missing(self, answered: Mapping[str, frozenset[int]]) -> AttentionQuestion | None:
-        return None if self.key in answered else self
+        return None if self.key in answered else replace(self, rollout_known=ROLLOUT in answered)
 
     def wants(self) -> Wants:
         return Wants(attention=True, heads_of=self.layers)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
-from seewhy.core import Inputs
 from seewhy.data.batching import load_batches
 from seewhy.data.custom import CustomDataset
 from seewhy.data.records import Dataset, RecordRef
@@ -21,16 +20,17 @@ from seewhy.models.adapter import Adapter
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.applicable import Applicable, applicable
 from seewhy.pipeline.engine import Engine
+from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.exports import export_embeddings, export_failures
 from seewhy.pipeline.pictures import Painter
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan, select
 from seewhy.pipeline.settings import Settings
-from seewhy.pipeline.shard import Desk, OpenShard
+from seewhy.pipeline.shard import Desk, OpenShard, current_revision
 from seewhy.pipeline.summary import Summary, tally
 from seewhy.store.names import SafeNames
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
-from seewhy.values import DataError, Json
+from seewhy.values import Json
 
 
 class Observer(Protocol):
@@ -144,34 +144,9 @@ def prepare(
     """Select the records and understand the model, on two of them."""
     index = tuple(dataset.index())
     selected = select(index, settings)
-    example = _example(dataset, selected)
-    adapter = Adapter(model, example, headless=headless, precision=settings.precision)
+    adapter, example = understand(model, examples(dataset, selected), headless, settings.precision)
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
     return Job(dataset, index, selected, adapter, applicable(adapter, settings, example, known), settings, known)
-
-
-EXAMPLES = 2
-MOST_UNREADABLE = 32
-
-
-def _example(dataset: Dataset, selected: Sequence[int]) -> Inputs:
-    """The first two records that can be read, as a batch; a single one counts twice."""
-    read: list[Mapping[str, torch.Tensor]] = []
-    first_failure = ""
-    for batch in load_batches(dataset, [[position] for position in selected[:MOST_UNREADABLE]]):
-        read += [record.inputs for record in batch.records]
-        first_failure = first_failure or next((reason for _, reason in batch.failures), "")
-        if len(read) == EXAMPLES and all(read[0][name].shape == read[1][name].shape for name in read[0]):
-            break
-        read = read[:1]
-    if not read:
-        raise DataError(
-            "SW-D92",
-            f"none of the first {min(len(selected), MOST_UNREADABLE)} records can be read: {first_failure}",
-            fix="check the data settings and the files",
-        )
-    pair = read if len(read) == EXAMPLES else read * EXAMPLES
-    return {name: torch.stack([inputs[name] for inputs in pair]) for name in pair[0]}
 
 
 def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
@@ -204,7 +179,7 @@ def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int
         if (ref := job.index[position]).record_id in answered[ref.split]
     ]
     with ThreadPoolExecutor(job.settings.writer_threads) as threads:
-        current = threads.map(job.dataset.revision, [position for position, _ in committed])
+        current = threads.map(partial(current_revision, job.dataset), [position for position, _ in committed])
         return frozenset(position for (position, old), new in zip(committed, current, strict=True) if old != new)
 
 
@@ -215,10 +190,10 @@ def _compute(
     if not plan.chunks:
         return 0, False
     names = SafeNames(ref.record_id for ref in job.index)
-    painter = Painter(job.found, job.class_names, directory.write_file)
+    painter = Painter(job.found, job.dataset.picture, job.class_names, directory.write_file)
     computed = 0
     with ThreadPoolExecutor(job.settings.writer_threads, thread_name_prefix="seewhy-picture") as threads:
-        desk = Desk(job.dataset, job.index, names.__getitem__, painter, threads)
+        desk = Desk(job.dataset, job.index, job.labels_match, names.__getitem__, painter, threads)
         for shard in _shards(job, plan, desk, observer):
             observer.committed(shard.commit(directory.commit))
             computed += len(shard.chunk.positions)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
+from seewhy.data.batching import reason_of
 from seewhy.data.records import Dataset, RecordRef
 from seewhy.pipeline.engine import Explained
-from seewhy.pipeline.pictures import Painter, Shown
+from seewhy.pipeline.pictures import Painter, Shown, draws
 from seewhy.pipeline.plan import Chunk
 from seewhy.values import Artifact, Json, RecordRow, StoreError
 
@@ -21,6 +22,7 @@ class Desk:
 
     dataset: Dataset
     index: tuple[RecordRef, ...]
+    labels_match: bool
     name_of: Callable[[str], str]
     painter: Painter
     threads: Executor
@@ -29,13 +31,13 @@ class Desk:
         """The row of a record, and its pictures on their way."""
         ref = self.index[explained.position]
         row = _row(ref, explained, self.dataset)
-        if explained.error or explained.record is None or explained.answers is None:
+        if explained.record is None or explained.answers is None or not draws(chunk.questions):
             return row, None
         shown = Shown(
             record_id=ref.record_id,
             file_name=self.name_of(ref.record_id),
-            picture=self.dataset.picture(explained.record.inputs),
-            label=row.label,
+            inputs=explained.record.inputs,
+            label=row.label if self.labels_match else None,
             predicted=explained.predicted,
             probabilities=explained.probabilities,
         )
@@ -66,12 +68,18 @@ class OpenShard:
 
     def commit(self, commit: Commit) -> str:
         """Wait for the pictures, then make the shard; the name it got."""
-        rows = [_with_files(*self._rows[position]) for position in self.chunk.positions]
-        return commit(self.chunk.split, rows, _specs(self.chunk))
+        specs = _specs(self.chunk)
+        rows = [_promised(_with_files(*self._rows[position]), specs) for position in self.chunk.positions]
+        return commit(self.chunk.split, rows, specs)
 
 
 def _specs(chunk: Chunk) -> dict[str, Json]:
     return {key: spec for question in chunk.questions for key, spec in question.specs().items()}
+
+
+def _promised(row: RecordRow, specs: Mapping[str, Json]) -> RecordRow:
+    """The row without answers that only its pictures needed, since an earlier row holds them."""
+    return replace(row, answers={key: answer for key, answer in row.answers.items() if key in specs})
 
 
 def _with_files(row: RecordRow, files: Future[tuple[Artifact, ...]] | None) -> RecordRow:
@@ -82,7 +90,7 @@ def _with_files(row: RecordRow, files: Future[tuple[Artifact, ...]] | None) -> R
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001  the record boundary: a picture that cannot be drawn fails its record
-        return replace(row, status="failed", stage="picture", error=f"{type(error).__name__}: {error}", answers={})
+        return replace(row, status="failed", stage="picture", error=reason_of(error), answers={})
 
 
 def _row(ref: RecordRef, explained: Explained, dataset: Dataset) -> RecordRow:
@@ -92,7 +100,7 @@ def _row(ref: RecordRef, explained: Explained, dataset: Dataset) -> RecordRow:
         split=ref.split,
         position=explained.position,
         label=ref.label if record is None else record.label,
-        revision=_revision(dataset, explained) if record is None else record.revision,
+        revision=current_revision(dataset, explained.position) if record is None else record.revision,
         geometry=None if record is None else record.geometry,
         notes=() if record is None else record.notes,
     )
@@ -109,9 +117,9 @@ def _row(ref: RecordRef, explained: Explained, dataset: Dataset) -> RecordRow:
     )
 
 
-def _revision(dataset: Dataset, explained: Explained) -> str:
-    """The content a failed read failed on, so that a repaired file is read again; unknown where even that fails."""
+def current_revision(dataset: Dataset, position: int) -> str:
+    """What a record holds now, so that changed or repaired content is read again; empty where it cannot be told."""
     try:
-        return dataset.revision(explained.position)
-    except Exception:  # noqa: BLE001  the record boundary: the failure itself is already recorded
+        return dataset.revision(position)
+    except Exception:  # noqa: BLE001  the record boundary: a file that is gone fails its record when it is read
         return ""

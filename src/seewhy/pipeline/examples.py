@@ -1,0 +1,81 @@
+"""The few records a model is traced on before a run: the first ones that can be read and that the model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core import Inputs
+from seewhy.data.batching import load_batches, reason_of
+from seewhy.data.records import Dataset
+from seewhy.models.adapter import Adapter, Precision
+from seewhy.values import DataError, ModelError, SeewhyError
+
+MOST_READ = 32
+MOST_ALONE = 4
+
+
+def examples(dataset: Dataset, positions: Sequence[int]) -> Iterator[Inputs]:
+    """Batches of two, best first: two records of equal shape, then single records, each counted twice.
+
+    Raises ``DataError`` SW-D92 when none of the first 32 records can be read.
+    """
+    readable = _readable(dataset, positions[:MOST_READ])
+    first, seen = next(readable), []
+    for inputs in readable:
+        seen.append(inputs)
+        if _shapes(first) == _shapes(inputs):
+            yield _pair(first, inputs)
+            break
+    for inputs in islice(chain([first], seen, readable), MOST_ALONE):
+        yield _pair(inputs, inputs)
+
+
+def understand(
+    model: nn.Module, candidates: Iterable[Inputs], headless: bool | None, precision: Precision
+) -> tuple[Adapter, Inputs]:
+    """The model traced on the first of the candidates that it can be run on, and that candidate.
+
+    Raises what went wrong on the first candidate where all fail: ``ModelError`` SW-M09 for the model's own errors.
+    """
+    first_error: Exception | None = None
+    shapes: dict[str, tuple[int, ...]] = {}
+    for example in candidates:
+        try:
+            return Adapter(model, example, headless=headless, precision=precision), example
+        except Exception as error:  # noqa: BLE001  a record that breaks the model must not cost the others theirs
+            first_error, shapes = first_error or error, shapes or _shapes(example)
+    if first_error is None or isinstance(first_error, SeewhyError):
+        raise first_error or ModelError("SW-M09", "there is no record to run the model on")
+    raise ModelError(
+        "SW-M09",
+        f"the model cannot be run on the first records, {shapes}: {reason_of(first_error)}",
+        fix="check that the size and the channels of the data are those the model takes (data.size)",
+    ) from first_error
+
+
+def _readable(dataset: Dataset, positions: Sequence[int]) -> Iterator[Mapping[str, Tensor]]:
+    failures: list[str] = []
+    any_read = False
+    for batch in load_batches(dataset, [[position] for position in positions]):
+        failures += [reason for _, reason in batch.failures]
+        for record in batch.records:
+            any_read = True
+            yield record.inputs
+    if not any_read:
+        raise DataError(
+            "SW-D92",
+            f"none of the first {len(positions)} records can be read: {failures[0]}",
+            fix="check the data settings and the files",
+        )
+
+
+def _pair(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Inputs:
+    return {name: torch.stack([one[name], other[name]]) for name in one}
+
+
+def _shapes(inputs: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in inputs.items()}
