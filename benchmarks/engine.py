@@ -1,7 +1,8 @@
 """What explanations cost beside bare inference of the same model on the same batch, in time and in memory.
 
-Times: inference and explanation take turns in one process; the table shows the ratio of their medians, and the middle
-half of the ratios of neighbouring runs, which tells how noisy the machine was.
+Times: inference and explanation take turns in one process, on one thread, in processor time, which on an idle machine
+is the time on the clock and on a busy one counts little of what others do. The table shows the ratio of the medians,
+and the middle half of the ratios of neighbouring runs, which tells how steady they were.
 
 Memory: each measurement is a fresh process that builds the model, warms it with one record, notes its resident memory,
 runs once on the whole batch and notes the highest resident memory it ever had. The difference is the extra peak. Freed
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
-from time import perf_counter
+from time import process_time
 
 import timm
 import torch
@@ -97,16 +98,13 @@ def everything(model: nn.Module, batch: int, classes: int) -> Call:
 
 def interleaved(inference: Call, explanation: Call, rounds: int) -> list[tuple[float, float]]:
     """Milliseconds of both, taking turns; the first two rounds warm caches and are not counted."""
-    times = []
-    for _ in range(rounds + 2):
-        times.append((milliseconds(inference), milliseconds(explanation)))
-    return times[2:]
+    return [(milliseconds(inference), milliseconds(explanation)) for _ in range(rounds + 2)][2:]
 
 
 def milliseconds(call: Call) -> float:
-    start = perf_counter()
+    start = process_time()
     call()
-    return 1000 * (perf_counter() - start)
+    return 1000 * (process_time() - start)
 
 
 def print_times(name: str, model: nn.Module, batch: int, explanation: Call, bar: float | None, rounds: int) -> None:
@@ -114,9 +112,9 @@ def print_times(name: str, model: nn.Module, batch: int, explanation: Call, bar:
     times = interleaved(bare(model, batch), explanation, rounds)
     inference, explained = (median(column) for column in zip(*times, strict=True))
     low, _, high = quantiles([ours / base for base, ours in times], n=4)
-    allowed = f"{bar:8.2f}" if bar else f"{'–':>8}"
+    spread, allowed = f"{low:.2f}–{high:.2f}", f"{bar:.2f}" if bar else "–"
     ratio = explained / inference
-    print(f"{name:<58}{inference:9.1f}{explained:9.1f}{ratio:8.3f}  {low:.2f}–{high:.2f}{allowed}", flush=True)
+    print(f"{name:<58}{inference:9.1f}{explained:9.1f}{ratio:8.3f}{spread:>13}{allowed:>9}", flush=True)
 
 
 def print_extra_peaks(bar: float) -> None:
@@ -127,7 +125,7 @@ def print_extra_peaks(bar: float) -> None:
             found.append(extra_peak_in_a_fresh_process(what))
     inference, explained = (median(found) for found in peaks.values())
     name = f"extra peak memory (MB), Grad-CAM, ResNet-50, batch {MEMORY_BATCH}"
-    print(f"{name:<58}{inference:9.1f}{explained:9.1f}{explained / inference:8.3f}  {'':9}{bar:8.2f}", flush=True)
+    print(f"{name:<58}{inference:9.1f}{explained:9.1f}{explained / inference:8.3f}{'':13}{bar:9.2f}", flush=True)
 
 
 def extra_peak_in_a_fresh_process(what: str) -> float:
@@ -159,9 +157,10 @@ def main() -> None:
         print(extra_peak(sys.argv[2]))
         return
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    torch.set_num_threads(1)
     torch.manual_seed(0)
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, medians of {rounds} interleaved runs")
-    print(f"{'':<58}{'bare':>9}{'ours':>9}{'ratio':>8}  {'middle half'}{'at most':>7}")
+    print(f"one thread, torch {torch.__version__}, medians of {rounds} interleaved runs")
+    print(f"{'':<58}{'bare':>9}{'ours':>9}{'ratio':>8}{'middle half':>13}{'at most':>9}")
     resnet, vit = resnet50(), vit_small()
     print_times("Grad-CAM, ResNet-50, batch 8 (ms)", resnet, 8, grad_cam(resnet, 8), 1.08, rounds)
     print_times("Grad-CAM, ResNet-50, batch 1 (ms)", resnet, 1, grad_cam(resnet, 1), None, 3 * rounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,7 @@ Inputs: TypeAlias = dict[str, Tensor]
 """Batch-first tensors by name, ``{"image": (B, C, H, W)}``. A single image is a dict of one."""
 
 
+@runtime_checkable
 class Target(Protocol):
     """A question to a model: one number per record.
 
@@ -83,9 +84,9 @@ class Capture:
     outputs: Float[Tensor, "b c"]
     scores: Float[Tensor, "k b"]
     targets: tuple[Target, ...] = ()
-    activations: Mapping[str, Float[Tensor, "b c *s"]] = field(default_factory=dict)
-    gradients: Mapping[str, Float[Tensor, "k b c *s"]] = field(default_factory=dict)
-    attention: tuple[Float[Tensor, "b h n n"], ...] = ()
+    activations: Mapping[str, Float[Tensor, "b _ ..."]] = field(default_factory=dict)
+    gradients: Mapping[str, Float[Tensor, "k b _ ..."]] = field(default_factory=dict)
+    attention: tuple[Float[Tensor, "b _ n n"], ...] = ()
     embedding: Float[Tensor, "b d"] | None = None
 
 

@@ -97,7 +97,6 @@ def test_export_halves_weights_keeps_counts_and_states_facts(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_training_a_little_gives_a_checkpoint_that_loads_and_that_the_seed_repeats(tmp_path: Path) -> None:
     recipe = Recipe(scenes=64, epochs=1, batch=16, learning_rate=1e-3, held_out=20)
     lines: list[str] = []

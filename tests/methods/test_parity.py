@@ -81,13 +81,10 @@ def test_equal_to_grad_cam(name: str, layer: str) -> None:
         theirs = []
         for k in (0, 2):
             explainer.forward(x.clone(), [targets.ClassifierOutputTarget(k)] * 2)
-            activations, gradients = (
-                explainer.activations_and_grads.activations,
-                explainer.activations_and_grads.gradients,
-            )
+            seen = explainer.activations_and_grads
+            activations, gradients = seen.activations[0].numpy(), seen.gradients[0].numpy()
             # What grad-cam adds up before it cuts, resizes and stretches for display.
-            weights = explainer.get_cam_weights(x, None, None, activations, gradients)
-            theirs.append(torch.from_numpy((weights[:, :, None, None] * activations).sum(axis=1)))
+            theirs.append(torch.from_numpy(explainer.get_cam_image(x, None, None, activations, gradients)))
     assert_maps_equal(found, torch.stack(theirs))
 
 

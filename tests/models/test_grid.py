@@ -112,7 +112,7 @@ def test_every_layout_of_the_same_values_gives_the_same_grid(size: tuple[int, ..
 
 
 def test_values_per_token_are_laid_out_row_by_row() -> None:
-    assert Grid("tokens", (2, 3), 1).tokens_to_grid(torch.arange(6)).tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert Grid("tokens", (2, 3), 1).tokens_to_grid(torch.arange(6.0)).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_another_number_of_tokens_than_traced_is_named() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from toys import ConvNet, Vit
 
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.plan import Plan
 from seewhy.store.run_reader import RunReader
 from seewhy.values import RecordRow
+from toys import ConvNet, Vit
 
 SIZE = 16
 

@@ -39,7 +39,7 @@ class Request:
 
 
 def request_of(config: Mapping[str, Any]) -> Request:
-    """Check a composed configuration. Raises ``ConfigError`` before anything heavy is imported."""
+    """Check a composed configuration. Raises ``ConfigError`` before a model is built."""
     _check_keys(config)
     for key, types in _TYPES.items():
         if (key in config and not isinstance(config[key], types)) or (
@@ -51,10 +51,7 @@ def request_of(config: Mapping[str, Any]) -> Request:
     debug = bool(config["debug"]["enabled"]) if isinstance(config.get("debug"), Mapping) else False
     workers = data.pop("num_workers", 4)
     given = {key: config[key] for key in _SETTINGS if key in config}
-    given["target_classes"] = _classes(config.get("target_classes", "auto"))
-    given["record_id"] = _texts(config.get("record_id"))
-    given["attention_layers"] = _listed(config.get("attention_layers", [-1]))
-    given["precision"] = _one_of("precision", str(config.get("precision", "32")), ("32", "bf16", "16"))
+    given["precision"] = str(config.get("precision", "32"))
     settings = Settings.of(**given, batch_size=data.pop("batch_size", 32), num_workers=0 if debug else workers)
     return Request(
         settings=settings,
@@ -86,32 +83,3 @@ def _checkpoint(path: str | None) -> Path:
             fix="add ckpt_path=path/to/model.ckpt",
         )
     return Path(path)
-
-
-def _classes(wanted: str | int | list[Any]) -> str | tuple[int | str, ...]:
-    if isinstance(wanted, str) and wanted in ("auto", "all", "predicted"):
-        return wanted
-    listed = _listed(wanted)
-    if not all(isinstance(item, int | str) and not isinstance(item, bool) for item in listed):
-        raise ConfigError(
-            "SW-F22", f"target_classes must be all, predicted, auto or a list of classes, got {wanted!r}",
-            fix="for example target_classes=[0,1]",
-        )  # fmt: skip
-    return listed
-
-
-def _texts(wanted: Any) -> tuple[str, ...] | None:
-    return None if wanted is None else tuple(str(item) for item in _listed(wanted))
-
-
-def _listed(wanted: Any) -> tuple[Any, ...]:
-    return tuple(wanted) if isinstance(wanted, list) else (wanted,)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise ConfigError(
-            "SW-F23", f"{name} must be one of {', '.join(choices)}, got {value!r}", near=nearest(value, choices),
-            fix=f"set {name} to one of these",
-        )  # fmt: skip
-    return value

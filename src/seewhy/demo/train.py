@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -117,21 +120,36 @@ def _fit(
 ) -> Path:
     lightning = _lightning()
     batches = Batches(scenes, recipe.batch)
+    module = _lightning_module(lightning, model, held_out, recipe, recipe.epochs * len(batches), report)
     keep = lightning.pytorch.callbacks.ModelCheckpoint(dirpath=output_dir, filename="{epoch}-{step}")
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=recipe.epochs,
-        gradient_clip_val=LARGEST_GRADIENT,
-        default_root_dir=output_dir,
-        callbacks=[keep],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    steps = recipe.epochs * len(batches)
-    trainer.fit(_lightning_module(lightning, model, held_out, recipe, steps, report), train_dataloaders=batches)
+    with _quiet():
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=recipe.epochs,
+            gradient_clip_val=LARGEST_GRADIENT,
+            default_root_dir=output_dir,
+            callbacks=[keep],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, train_dataloaders=batches)
     return Path(keep.best_model_path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's notes on hardware, its tips, and what it does against torch's deprecations."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*treespec.*", module=r"lightning\..*")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _lightning_module(

@@ -63,9 +63,9 @@ def trace_model(
     """Trace ``model`` on a small batch (two records are enough).
 
     ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
-    record, or the size of the output when there is one only. Raises ``ModelError`` SW-M04 when the outputs are not
-    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it cannot
-    be called on these inputs.
+    record, or the size of the output when there is one only. Raises ``ModelError``: SW-M04 when the outputs are not
+    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it
+    cannot be called on these inputs.
     """
     batch, input_size = _input_size(inputs)
     seen: list[_Seen] = []
@@ -94,6 +94,8 @@ def _first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
     try:
         return run(inputs)
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and is_in_place_conflict(error):
+            raise
         shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
         raise ModelError(
             "SW-M09",

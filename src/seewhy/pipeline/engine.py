@@ -71,16 +71,22 @@ class Engine:
         capture = self._probe.capture(inputs, self._wants)
         finite = capture.outputs.isfinite().all(dim=1).tolist()
         probabilities = self._probabilities(capture.outputs)
-        answers = answer_all(self._questions, capture)
-        return [
-            Explained(position, record, None if probabilities is None else probabilities[row], answers[row])
-            if finite[row]
-            else Explained(position, record, stage="model", error="the model's outputs are not finite for this record")
-            for row, (position, record) in enumerate(zip(positions, records, strict=True))
-        ]
+        results = []
+        for row, answers in enumerate(answer_all(self._questions, capture)):
+            found = None if probabilities is None else probabilities[row]
+            fault = _not_finite(answers) if finite[row] else "the model's outputs are not finite for this record"
+            told = Explained(positions[row], records[row], found, answers)
+            results.append(Explained(positions[row], records[row], stage="model", error=fault) if fault else told)
+        return results
 
     def _probabilities(self, outputs: Float[Tensor, "b c"]) -> NDArray[np.float32] | None:
         if self._adapter.classes < 2:
             return None
         probabilities: NDArray[np.float32] = outputs.softmax(dim=1).float().cpu().numpy()
         return probabilities
+
+
+def _not_finite(answers: Mapping[str, Answer]) -> str:
+    """What is wrong with the numbers of a record, which must not be drawn or stored as if they said something."""
+    broken = [key for key, answer in answers.items() if not np.isfinite(answer.values).all()]
+    return f"the answer {broken[0]} is not finite for this record" if broken else ""

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core import Inputs
-from seewhy.data.batching import load_batches, reason_of
+from seewhy.data.batching import load_batches
 from seewhy.data.records import Dataset
 from seewhy.models.adapter import Adapter, Precision
-from seewhy.values import DataError, ModelError, SeewhyError
+from seewhy.values import DataError
 
 MOST_READ = 32
 MOST_ALONE = 4
@@ -39,22 +39,15 @@ def understand(
 ) -> tuple[Adapter, Inputs]:
     """The model traced on the first of the candidates that it can be run on, and that candidate.
 
-    Raises what went wrong on the first candidate where all fail: ``ModelError`` SW-M09 for the model's own errors.
+    Raises what the first candidate met where all fail.
     """
-    first_error: Exception | None = None
-    shapes: dict[str, tuple[int, ...]] = {}
+    errors: list[Exception] = []
     for example in candidates:
         try:
             return Adapter(model, example, headless=headless, precision=precision), example
         except Exception as error:  # noqa: BLE001  a record that breaks the model must not cost the others theirs
-            first_error, shapes = first_error or error, shapes or _shapes(example)
-    if first_error is None or isinstance(first_error, SeewhyError):
-        raise first_error or ModelError("SW-M09", "there is no record to run the model on")
-    raise ModelError(
-        "SW-M09",
-        f"the model cannot be run on the first records, {shapes}: {reason_of(first_error)}",
-        fix="check that the size and the channels of the data are those the model takes (data.size)",
-    ) from first_error
+            errors.append(error)
+    raise errors[0]
 
 
 def _readable(dataset: Dataset, positions: Sequence[int]) -> Iterator[Mapping[str, Tensor]]:

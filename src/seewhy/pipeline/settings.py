@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from seewhy.models.adapter import Precision
 from seewhy.targets import check_class
@@ -14,7 +14,9 @@ MOST_CLASSES = 20
 """Above this many classes the default is the best few of each record, not every class."""
 BEST_CLASSES = 5
 
-Classes = Literal["auto", "all", "predicted"] | tuple[int | str, ...]
+Chosen = Literal["auto", "all", "predicted"]
+Classes = Chosen | tuple[int | str, ...]
+_LISTS = ("splits", "record_id", "target_classes", "attention_layers")
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Settings:
 
     @classmethod
     def of(cls, **given: Any) -> Settings:
-        """Settings from plain values: lists become tuples, one id or split stands for a list of one.
+        """Settings from plain values: lists become tuples; one split, id, class or layer stands for a list of one.
 
-        Raises ``ConfigError`` for an unknown name, with the nearest ones.
+        Raises ``ConfigError`` SW-F01 for an unknown name, with the nearest ones, and what the values deserve.
         """
         known = [field.name for field in fields(cls)]
         for name in given:
@@ -57,10 +59,14 @@ class Settings:
                 raise ConfigError(
                     "SW-F01", f"there is no setting {name!r}", near=nearest(name, known), fix="use a listed name"
                 )
-        for name in ("splits", "record_id"):
-            if isinstance(given.get(name), str):
-                given[name] = (given[name],)
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        for name in _LISTS:
+            value = checked.get(name)
+            if isinstance(value, str | int) and not (name == "target_classes" and value in get_args(Chosen)):
+                checked[name] = (value,)
+        for name in ("splits", "record_id"):
+            if checked.get(name) is not None:
+                checked[name] = tuple(str(item) for item in checked[name])
         return cls(**checked)
 
     def __post_init__(self) -> None:
@@ -68,17 +74,33 @@ class Settings:
         _at_least("num_workers", self.num_workers, 0)
         _at_least("shard_size", self.shard_size, 1)
         _at_least("writer_threads", self.writer_threads, 1)
+        _at_least("seed", self.seed, 0)
         if self.max_records is not None:
             _at_least("max_records", self.max_records, 1)
-        if isinstance(self.target_classes, tuple) and not self.target_classes:
-            raise ConfigError("SW-F03", "target_classes is empty", fix="name classes, or use all or predicted")
-        if not self.attention_layers:
-            raise ConfigError("SW-F03", "attention_layers is empty", fix="use [-1] for the last layer")
+        self._check_lists()
+        if self.precision not in get_args(Precision):
+            raise ConfigError(
+                "SW-F23",
+                f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}",
+                near=nearest(str(self.precision), get_args(Precision)),
+                fix="set precision to one of these",
+            )
         if not (self.generate_embeddings or self.generate_gradcam or self.generate_attention):
             raise ConfigError(
                 "SW-F04",
                 "nothing is asked: embeddings, Grad-CAM and attention are all off",
                 fix="set one of generate_embeddings, generate_gradcam, generate_attention to true",
+            )
+
+    def _check_lists(self) -> None:
+        for name in _LISTS:
+            if getattr(self, name) == ():
+                raise ConfigError("SW-F03", f"{name} is empty", fix=f"name one or more, or leave {name} out")
+        if isinstance(self.target_classes, tuple) and not all(type(item) in (int, str) for item in self.target_classes):
+            raise ConfigError(
+                "SW-F22",
+                f"target_classes must be all, predicted, auto or a list of classes, got {list(self.target_classes)}",
+                fix="for example target_classes=[0,1]",
             )
 
 
@@ -98,9 +120,11 @@ def class_indices(wanted: Sequence[int | str], count: int, names: Sequence[str] 
         if isinstance(item, str):
             if names is None or item not in names:
                 raise TargetError(
-                    "SW-T04", f"there is no class named {item!r}", near=nearest(item, names or ()),
-                    fix="use a class name of the data set, or a class number",
-                )  # fmt: skip
+                    "SW-T04",
+                    f"there is no class named {item!r}",
+                    near=nearest(item, (*(names or ()), *get_args(Chosen))),
+                    fix="use a class name of the data set, a class number, all or predicted",
+                )
             item = list(names).index(item)
         check_class(item, count)
         indices.add(int(item))
