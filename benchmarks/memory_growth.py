@@ -23,15 +23,15 @@ class Watch:
         self.counts, self.done = counts, 0
         self.seen: dict[int, float] = {}
 
-    def planned(self, plan: Any, found: Any) -> None: ...
+    def planned(self, *_: Any) -> None: ...
 
-    def advanced(self, records: int, failed: int) -> None:
+    def advanced(self, records: int, _: int) -> None:
         self.done += records
         for count in self.counts:
             if self.done >= count:
                 self.seen.setdefault(count, anonymous_mb())
 
-    def committed(self, shard: str) -> None: ...
+    def committed(self, *_: Any) -> None: ...
 
 
 def anonymous_mb() -> float:

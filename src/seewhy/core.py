@@ -108,4 +108,5 @@ class Attribution:
                 "SW-T06",
                 f"an attribution needs one map per score, got maps {tuple(self.maps.shape)} "
                 f"and scores {tuple(self.scores.shape)}",
+                fix="stack maps as (targets, records, *space) and scores as (targets, records)",
             )

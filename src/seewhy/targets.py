@@ -34,12 +34,18 @@ class Logit:
         records, classes = outputs.shape
         if self.index is None:
             if not 0 <= self.rank < classes:
-                raise TargetError("SW-T03", f"rank {self.rank} was asked for, but the model has {classes} outputs")
+                raise TargetError(
+                    "SW-T03",
+                    f"rank {self.rank} was asked for, but the model has {classes} outputs",
+                    fix=f"choose a rank from 0 to {classes - 1}",
+                )
             return outputs.detach().topk(self.rank + 1, dim=1).indices[:, self.rank]
         wanted = (self.index,) * records if isinstance(self.index, int) else self.index
         if len(wanted) != records:
             raise TargetError(
-                "SW-T02", f"one class per record is needed, got {len(wanted)} classes for {records} records"
+                "SW-T02",
+                f"one class per record is needed, got {len(wanted)} classes for {records} records",
+                fix="give as many classes as the batch has records, or one class for all",
             )
         for index in wanted:
             check_class(index, classes)

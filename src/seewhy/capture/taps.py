@@ -71,7 +71,11 @@ def _input_tap(layers: list[Layer], tapped: Tapped) -> Callable[[nn.Module, Any]
         if layer is None:
             return
         if not args or not isinstance(args[0], Tensor):
-            raise LayerError("SW-L11", f"the input of {module.__class__.__name__} {layer.name!r} is no tensor")
+            raise LayerError(
+                "SW-L11",
+                f"the first argument of {module.__class__.__name__} {layer.name!r} is no tensor",
+                fix="name the layer whose output it is",
+            )
         tapped.tensors[layer] = args[0].detach().clone()
 
     return read

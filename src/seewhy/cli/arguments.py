@@ -8,19 +8,19 @@ from collections.abc import Sequence
 FREE_TEXT = {"ckpt_path", "output_dir", "record_id", "data.root", "data.path", "paths.artifact_dir", "paths.data_dir"}
 """Keys whose values are paths or ids, which users type as they are."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./\\-]*")
 _CONFIG_DIR = ("--config-dir", "-cd")
 
 
 def quoted(words: Sequence[str]) -> list[str]:
-    """Words of a command line with the values of free-text keys quoted where Hydra's grammar needs it.
+    """Words of a command line with the values of free-text keys quoted, so that Hydra's grammar takes them as text.
 
-    In a multirun each element of a comma list is quoted by itself.
+    That keeps ``=`` and spaces, and the id ``007`` from becoming the number 7. In a list, and in the comma list of a
+    multirun, each element is quoted by itself. ``null``, interpolations and what is quoted already stay as they are.
 
     >>> quoted(["ckpt_path=logs/epoch=3-step=10.ckpt"])
     ["ckpt_path='logs/epoch=3-step=10.ckpt'"]
     >>> quoted(["-m", "ckpt_path=a=1.ckpt,b.ckpt"])
-    ['-m', "ckpt_path='a=1.ckpt',b.ckpt"]
+    ['-m', "ckpt_path='a=1.ckpt','b.ckpt'"]
     """
     sweep = any(word in ("-m", "--multirun") for word in words)
     return [_quoted_word(word, sweep) for word in words]
@@ -31,26 +31,31 @@ def _quoted_word(word: str, sweep: bool) -> str:
     if not equals or key.lstrip("+~") not in FREE_TEXT or not value:
         return word
     if value.startswith("[") and value.endswith("]"):
-        return f"{key}=[{','.join(map(_quoted_value, split_commas(value[1:-1])))}]"
-    parts = split_commas(value) if sweep else [value]
-    return f"{key}={','.join(map(_quoted_value, parts))}"
+        return f"{key}=[{_quoted_elements(value[1:-1])}]"
+    return f"{key}={_quoted_elements(value) if sweep else _quoted_value(value)}"
 
 
-def _quoted_value(value: str) -> str:
-    text = value.strip()
+def _quoted_elements(value: str) -> str:
+    elements = [element.strip() for element in split_commas(value)]
+    return ",".join(_quoted_value(element) for element in elements if element)
+
+
+def _quoted_value(text: str) -> str:
     already = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    if already or "${" in text or _PLAIN.fullmatch(text):
-        return value
-    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"
+    if already or "${" in text or text == "null":
+        return text
+    # backslashes count as themselves, except before a quote: those of the text and the closing one
+    inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", inner) + "'"
 
 
 def split_commas(value: str) -> list[str]:
-    """Split at commas outside quotes."""
+    """Split at commas outside quotes; a quote begins an element, one inside a word is part of the word."""
     parts, start, quote = [], 0, ""
     for place, character in enumerate(value):
         if quote:
             quote = "" if character == quote else quote
-        elif character in "'\"":
+        elif character in "'\"" and not value[start:place].strip():
             quote = character
         elif character == ",":
             parts.append(value[start:place])

@@ -16,6 +16,9 @@ from seewhy.models.custom import current_directory_importable
 from seewhy.models.load import LoadReport, load_checkpoint
 from seewhy.values import ConfigError, DataError, SeewhyError, nearest
 
+LOADING = ("batch_size", "num_workers")
+"""Settings of the data group that are the run's, not the data set's."""
+
 DATA_KINDS = ("image_folder", "manifest", "cmr_acdc", "cluttered_digits", "custom")
 
 
@@ -83,8 +86,8 @@ def build_dataset(request: Request, preprocessing: Preprocessing | None) -> Data
             raise ConfigError(
                 "SW-F28",
                 f"{kind} has no setting data.{key}",
-                near=nearest(key, known),
-                fix=f"known are {', '.join(known)}",
+                near=nearest(key, (*known, *LOADING)),
+                fix=f"known are {', '.join((*known, *LOADING))}",
             )
     defaults = {key: value for key, value in _as_settings(preprocessing).items() if key in follows}
     dataset: Dataset = factory(**{**defaults, **settings})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +45,10 @@ def generate_artifacts(words: Sequence[str]) -> int:
     try:
         rest, asked_folder = take_config_dir(words)
         folder = user_folder(asked_folder)
-        with _hydra_environment(folder, ["generate_artifacts", *quoted(rest)]):
-            _compose_and_run(codes)
+        with tempfile.TemporaryDirectory() as scratch:  # a sweep leaves its multirun.yaml there, not beside the user
+            words = [*quoted(rest), f"hydra.sweep.dir='{scratch}'"]
+            with _hydra_environment(folder, ["generate_artifacts", *words]):
+                _compose_and_run(codes)
     except SeewhyError as error:
         return _refuse(console, error)
     except (HydraException, OmegaConfBaseException) as error:
@@ -76,6 +80,8 @@ def _job(config: DictConfig) -> int:
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
         return run_request(plain, console)
     except SeewhyError as error:
+        if OmegaConf.select(config, "debug.enabled"):
+            traceback.print_exception(error)
         return _refuse(console, error)
     except OmegaConfBaseException as error:
         return _refuse(console, explained(error, None))

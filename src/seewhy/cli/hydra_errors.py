@@ -54,9 +54,10 @@ def known_keys() -> list[str]:
     GlobalHydra.instance().clear()
     with initialize_config_module(version_base="1.3", config_module="seewhy.conf"):
         keys: set[str] = set()
-        for data in ("image_folder", "manifest", "cmr_acdc", "cluttered_digits"):
-            config = compose("generate_artifacts", [f"data={data}", "experiment=extract_features"])
-            keys.update(_dotted(OmegaConf.to_container(config, resolve=False)))
+        for group in ("model", "data"):
+            for name in options_of(group, None):
+                config = compose("generate_artifacts", [f"{group}={name}", "experiment=extract_features"])
+                keys.update(_dotted(OmegaConf.to_container(config, resolve=False)))
     return sorted(keys)
 
 

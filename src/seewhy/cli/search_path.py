@@ -45,13 +45,23 @@ def _make_groups_absolute(config: DictConfig) -> None:
     defaults = OmegaConf.to_container(config.get("defaults") or OmegaConf.create([]))
     if isinstance(defaults, list) and defaults:
         with open_dict(config):
-            config.defaults = [_absolute(entry) for entry in defaults]
+            entries = [_absolute(entry) for entry in defaults]
+            config.defaults = sorted(entries, key=_is_override)  # Hydra wants these last
 
 
 def _absolute(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
-    return {f"override /{group}" if group in GROUPS else group: name for group, name in entry.items()}
+    return {_absolute_group(group): name for group, name in entry.items()}
+
+
+def _absolute_group(written: str) -> str:
+    group = written.removeprefix("override ").lstrip("/")
+    return f"override /{group}" if group in GROUPS else written
+
+
+def _is_override(entry: Any) -> bool:
+    return isinstance(entry, dict) and any(key.startswith("override ") for key in entry)
 
 
 class UserSearchPath(SearchPathPlugin):

@@ -82,7 +82,10 @@ def check_timm_name(name: str) -> None:
     known = [full.partition(".")[2] for full in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:
         raise ModelError(
-            "SW-M52", f"timm's {architecture} has no variant {tag!r}", near=nearest(tag, known) or known[:5]
+            "SW-M52",
+            f"timm's {architecture} has no variant {tag!r}",
+            near=nearest(tag, known) or known[:5],
+            fix=f"leave the variant out: {architecture} is the architecture",
         )
 
 

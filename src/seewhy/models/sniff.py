@@ -71,7 +71,9 @@ def _head(path: Path) -> bytes:
 def _missing(path: Path) -> CheckpointError:
     folder = path.parent
     if not folder.is_dir():
-        return CheckpointError("SW-C01", f"no checkpoint at {path}: the folder {folder} does not exist")
+        return CheckpointError(
+            "SW-C01", f"no checkpoint at {path}: the folder {folder} does not exist", fix="give the full path"
+        )
     names = [entry.name for entry in folder.iterdir() if entry.is_file()]
     fix = "use one of the near names, or the full path" if names else f"{folder} holds no files; give the full path"
     return CheckpointError("SW-C01", f"no checkpoint at {path}", fix=fix, near=nearest(path.name, names))

@@ -56,9 +56,12 @@ class RunDirectory:
             StoreError: ``SW-S02`` not writable, ``SW-S04`` held by another writer, ``SW-S05`` another run's,
                 ``SW-S06`` or ``SW-S11`` damaged, ``SW-S07`` too new, ``SW-S08`` or ``SW-S09`` unsuitable.
 
-        >>> with RunDirectory.open(Path("artifacts/mine"), {"weights": "9f2c", "seed": 0}) as run:  # doctest: +SKIP
-        ...     run.commit("train", rows, {"embeddings": {"layer": "avgpool"}})
-        ...     run.finish()
+        Example:
+            >>> import tempfile
+            >>> folder = Path(tempfile.mkdtemp()) / "mine"
+            >>> with RunDirectory.open(folder, {"weights": "9f2c", "seed": 0}) as run:
+            ...     run.commit("train", [RecordRow("a", "train", 0, status="failed", error="unreadable")], {})
+            'shards/train-00000.parquet'
         """
         try:
             root = path.resolve()

@@ -25,13 +25,11 @@ class RunReader:
     Raises:
         StoreError: ``SW-S17``, there is no run; ``SW-S06``, ``SW-S07`` or ``SW-S11`` as the files say.
 
-    >>> reader = RunReader(Path("artifacts/mine"))  # doctest: +SKIP
-    >>> for row in reader.rows("test", questions=["embeddings"]):  # doctest: +SKIP
-    ...     print(row.record_id, row.answers["embeddings"].values.shape)
+    ``reader.rows("test", questions=["rollout"])`` yields rows whose ``answers["rollout"].values`` is the map.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.root = path.resolve()
+    def __init__(self, path: str | Path) -> None:
+        self.root = Path(path).resolve()
         if not is_run(self.root):
             raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
         self._shards: defaultdict[str, list[Shard]] = defaultdict(list)

@@ -23,6 +23,7 @@ GROUP_ROWS = 64
 """Rows that are decoded together: what bounds a reader's memory."""
 
 _METADATA = b"seewhy"
+_FOR_CALLERS = "correct the rows handed to RunDirectory.commit"
 _PARTS = ("values", "shape", "classes")
 _PLAIN = {
     "record_id": pa.string(),
@@ -145,7 +146,9 @@ def _require_coherent(rows: Sequence[RecordRow], header: ShardHeader) -> None:
     for identifier in (header.split, *ids):
         require_unicode(identifier)
     if not rows or len(set(ids)) < len(ids):
-        raise StoreError("SW-S15", f"a shard holds each record once and at least one, came {ids[:20]}")
+        raise StoreError(
+            "SW-S15", f"a shard holds each record once and at least one, came {ids[:20]}", fix=_FOR_CALLERS
+        )
     for row in rows:
         surplus = row.answers.keys() - header.questions.keys()
         ragged = any(a.classes and np.shape(a.values)[:1] != (len(a.classes),) for a in row.answers.values())
@@ -154,6 +157,7 @@ def _require_coherent(rows: Sequence[RecordRow], header: ShardHeader) -> None:
                 "SW-S15",
                 f"the row of {row.record_id!r} does not fit its shard: split {row.split!r} in {header.split!r}, "
                 f"status {row.status}, shapes and classes {_outline(row)}, questions {sorted(header.questions)}",
+                fix=_FOR_CALLERS,
             )
 
 

@@ -31,7 +31,7 @@ class Finding:
         return f"{self.problem}: {self.path}: {self.detail}"
 
 
-def verify(path: Path) -> list[Finding]:
+def verify(path: str | Path) -> list[Finding]:
     """Everything wrong with a run directory, sorted by path; empty for a clean one. Reads every byte.
 
     ``damaged`` and ``missing`` files are named against the digests of the manifest and of the rows; ``unexpected`` ones
@@ -41,7 +41,7 @@ def verify(path: Path) -> list[Finding]:
     Raises:
         StoreError: ``SW-S17``, there is no run.
     """
-    root = path.resolve()
+    root = Path(path).resolve()
     if not is_run(root):
         raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
     audit = _Audit(root)

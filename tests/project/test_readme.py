@@ -1,0 +1,77 @@
+"""The README, followed to the letter: its configuration, its commands and its Python, on photographs made here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from source_tree import ROOT
+
+from seewhy.cli.generate import generate_artifacts
+from seewhy.store.run_reader import RunReader
+from seewhy.store.verify import verify
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The words of every ``generate_artifacts`` line in the README's bash blocks."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("generate_artifacts ")]
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the README's reader has it: photographs, checkpoints and the configuration, copied."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for kind in ("cat", "dog"):
+            folder = tmp_path / "photos" / split / kind
+            folder.mkdir(parents=True)
+            Image.fromarray(generator.integers(0, 255, (90, 120, 3), dtype=np.uint8)).save(folder / "0001.jpg")
+    model = timm.create_model("resnet18", num_classes=2)
+    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for path in ("path/to/model.ckpt", "logs/epoch=3-step=10.ckpt", "logs/epoch=9-step=30.ckpt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"state_dict": weights, "epoch": 3}, tmp_path / path)
+    config = tmp_path / "configs" / "experiment" / "embeddings" / "my_experiment.yaml"
+    config.parent.mkdir(parents=True)
+    text, replaced = re.subn(r"num_workers: 4", "num_workers: 0", blocks("yaml")[0])
+    assert replaced == 1
+    config.write_text(text)
+    return tmp_path
+
+
+def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -> None:
+    assert len(commands()) >= 9
+    assert [generate_artifacts(words) for words in commands()] == [0] * len(commands())
+    run = newcomer / "artifacts" / "embeddings" / "my_experiment"
+    pictures = sorted(path.relative_to(run).as_posix() for path in run.glob("gradcam/test+cat+0001/*.png"))
+    assert pictures == ["gradcam/test+cat+0001/class_0.png", "gradcam/test+cat+0001/class_1.png"]
+    assert [len(RunReader(run).records(split)) for split in ("train", "val", "test")] == [2, 2, 2]
+    assert torch.load(run / "embeddings" / "train_embeddings.pt", weights_only=True).shape == (2, 512)
+    assert verify(run) == verify(newcomer / "path" / "to" / "custom" / "dir") == []
+    assert (run / "0" / "manifest.json").is_file()
+    assert (run / "1" / "manifest.json").is_file()
+
+
+def test_the_python_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert "test_00000 (2, 2) (64, 64)" in capsys.readouterr().out
