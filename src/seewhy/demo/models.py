@@ -29,9 +29,13 @@ class Architecture:
     kwargs: Mapping[str, Any]
 
 
-# Two strides of 2 in the stem and one in the second stage leave an 8 × 8 map, and 3 × 3 convolutions few enough that a
-# place of it sees 51 pixels at most, mostly a digit's width around its own centre: maps peak where the evidence is.
-_CNN = Architecture("resnetv2_18", MappingProxyType({"layers": [1, 1], "channels": [64, 128], "stem_chs": 24}))
+# A stem of stride 4 and three bottlenecks at that stride: a place of the 16 × 16 map sees 35 pixels, little more than a
+# digit. A place at a digit's edge then sees less of it than one inside, so the maps peak inside; and places 4 pixels
+# apart say where finely enough for digits some 14 pixels wide (8 pixels apart, one peak in eight lay just outside).
+_CNN = Architecture(
+    "resnetv2_50",
+    MappingProxyType({"layers": [3], "channels": [128], "bottle_ratio": 0.5, "stem_chs": 32}),
+)
 
 # LeViT (Graham et al. 2021, arXiv:2104.01136) at one stage: three strided convolutions make 8 × 8 tokens of 96 numbers,
 # then four blocks of attention over all of them, with relative positions, and their mean. Plain 8 × 8 patches, cut

@@ -42,7 +42,7 @@ class Recipe:
 
 RECIPES: Final[Mapping[Kind, Recipe]] = MappingProxyType(
     {
-        "cnn": Recipe(scenes=18_000, epochs=4, batch=128, learning_rate=3e-3),
+        "cnn": Recipe(scenes=18_000, epochs=3, batch=64, learning_rate=3e-3),
         "vit": Recipe(scenes=18_000, epochs=4, batch=64, learning_rate=3e-3),
     }
 )
