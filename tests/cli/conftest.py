@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from cli_samples import MY_EXPERIMENT, tiny_vit, write_experiment, write_lightning_checkpoint
 
 from seewhy.cli.generate import generate_artifacts
-
-sys.path.append(str(Path(__file__).parents[1] / "data"))  # for acdc_samples, when these tests run by themselves
 
 CKPT = "path/to/model.ckpt"
 

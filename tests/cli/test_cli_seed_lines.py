@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import timm
 import torch
-from acdc_samples import write_patient
 from cli_samples import COUNTS, DEFAULT, files, pictures, rows, tiny_vit, write_experiment
 from PIL import Image
 
 import seewhy
+from acdc_samples import write_patient
 from seewhy.capture.probe import Probe
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter
@@ -134,7 +134,6 @@ def test_several_checkpoints_each_get_a_folder(project: Path, command: Callable[
     assert {path.name for path in project.iterdir()} == {"artifacts", "configs", "logs", "path"}
 
 
-@pytest.mark.xfail(strict=True, reason="store.layout.require_suitable takes the folders of a multirun for strangers")
 def test_a_run_and_a_multirun_share_the_default_directory_in_either_order(
     project: Path, command: Callable[..., Any]
 ) -> None:

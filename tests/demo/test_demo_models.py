@@ -78,16 +78,16 @@ def test_the_cnns_maps_peak_in_the_digits_box() -> None:
     assert chance < 0.1
 
 
-def test_the_cnns_map_is_the_8_by_8_grid_before_pooling() -> None:
+def test_the_cnns_map_is_the_16_by_16_grid_before_pooling() -> None:
     adapter = Adapter(load("cnn"), {"image": torch.zeros(2, 3, 64, 64)})
-    assert adapter.grid(adapter.target_layer.layer).size == (8, 8)
+    assert adapter.grid(adapter.target_layer.layer).size == (16, 16)
 
 
-def test_the_vit_attends_from_its_class_token_over_all_patches() -> None:
+def test_the_vit_attends_over_all_8_by_8_tokens_in_every_block() -> None:
     example = {"image": torch.zeros(2, 3, 64, 64)}
     found = find_attention(Adapter(load("vit"), example), example)
     assert isinstance(found, GlobalAttention)
-    assert (found.tokens, found.query) == (65, "class token")
+    assert (found.grid.size, found.tokens, found.calls, found.heads) == ((8, 8), 64, 4, 4)
 
 
 @pytest.mark.slow

@@ -96,6 +96,27 @@ def test_changed_content_is_explained_again(tmp_path: Path) -> None:
     assert seewhy.verify(tmp_path / "run") == []
 
 
+def test_pictures_of_old_content_are_gone_although_fewer_classes_are_asked_now(tmp_path: Path) -> None:
+    names, model, run = ids(2), conv_net(), tmp_path / "run"
+    seewhy.run(model, Pictures(names), run, **(GRADCAM | {"target_classes": [0, 1]}))
+    seewhy.run(model, Pictures(names, contents={"r01": "rewritten"}), run, **GRADCAM)
+    left = sorted(path.relative_to(run / "gradcam").as_posix() for path in (run / "gradcam").rglob("*.png"))
+    assert left == ["r00/class_0.png", "r00/class_1.png", "r01/class_0.png"]
+    assert seewhy.verify(run) == []
+
+
+def test_an_embedding_of_old_content_leaves_the_tensor(tmp_path: Path) -> None:
+    names, model, run = ids(3), conv_net(), tmp_path / "run"
+    seewhy.run(model, Pictures(names), run)
+    seewhy.run(model, Pictures(names, contents={"r01": "rewritten"}), run, **GRADCAM)
+    model.eval()
+    saved = torch.load(run / "embeddings/test_embeddings.pt", weights_only=True)
+    with torch.no_grad():
+        expected = [model.body(model.stem(image_of(name)[None])).mean(dim=(2, 3))[0] for name in ("r00", "r02")]
+    assert saved.numpy() == pytest.approx(torch.stack(expected).numpy(), abs=1e-5)
+    assert seewhy.verify(run) == []
+
+
 @pytest.mark.parametrize("left", [["r00", "r01", "r03"], ["other"]])
 def test_data_that_lost_a_record_is_another_data_set(tmp_path: Path, left: list[str]) -> None:
     seewhy.run(conv_net(), Pictures(ids(4)), tmp_path / "run", **GRADCAM)

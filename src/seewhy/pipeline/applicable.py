@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from seewhy.capture.tokens import GlobalAttention, NoAttention, find_attention
@@ -31,7 +32,7 @@ def applicable(
 
     Raises for a layer or class the user named that does not fit; what a default cannot serve is not applicable.
     """
-    found = Applicable()
+    found = Applicable(default_layers=_default_layers(adapter))
     if settings.generate_embeddings:
         _add_embeddings(found, adapter, settings)
     if settings.generate_gradcam:
@@ -41,9 +42,18 @@ def applicable(
     return found
 
 
+def _default_layers(adapter: Adapter) -> dict[str, str]:
+    """The layers whose files carry no layer in their name, whether or not this run asks about them."""
+    defaults = {}
+    with suppress(LayerError):
+        defaults["embeddings"] = adapter.embedding_layer.layer
+    with suppress(LayerError):
+        defaults["gradcam"] = adapter.target_layer.layer
+    return defaults
+
+
 def _add_embeddings(found: Applicable, adapter: Adapter, settings: Settings) -> None:
     default = adapter.embedding_layer
-    found.default_layers["embeddings"] = default.layer
     layer = settings.embedding_layer or default.layer
     adapter.check_embedding_layer(layer)
     found.choices["embedding layer"] = f"{layer} ({'as asked' if settings.embedding_layer else default.why})"
@@ -58,7 +68,6 @@ def _add_gradcam(found: Applicable, adapter: Adapter, settings: Settings, class_
             found.not_applicable["gradcam"] = error.message
             return
         default = None
-    found.default_layers["gradcam"] = default.layer if default else ""
     if settings.target_layer is None and default is not None:
         layer, why = default.layer, default.why
     else:
@@ -116,8 +125,8 @@ def _attention_layers(wanted: tuple[int, ...], attention: GlobalAttention) -> tu
     return tuple(sorted({index % attention.calls for index in wanted}))
 
 
-def layer_suffix(question: Question, found: Applicable) -> str:
-    """What a file name carries when the layer is not the model's default: ``@layer3``."""
-    layer = question.key.partition("@")[2]
-    default = found.default_layers.get(question.kind, "")
+def layer_suffix(key: str, kind: str, found: Applicable) -> str:
+    """What a file name carries when the layer of a question is not the model's default: ``@layer3``."""
+    layer = key.partition("@")[2]
+    default = found.default_layers.get(kind, "")
     return "" if layer == default else "@" + safe_name(layer)

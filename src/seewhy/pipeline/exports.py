@@ -39,15 +39,15 @@ def export_embeddings(
 ) -> Iterator[Artifact]:
     """Write ``embeddings/<split>_embeddings.pt`` and ``<split>_records.parquet``, in the order of the data set's index.
 
-    The order is not that of the committed positions, which no longer fit once a data set has grown in front.
+    The order is not that of the committed positions, which no longer fit once a data set has grown in front. Every
+    embedding the directory holds is written, asked for in this run or before: changed content leaves them all.
     """
-    for question in found.questions:
-        if isinstance(question, EmbeddingQuestion):
-            suffix = layer_suffix(question, found)
-            for split in reader.splits:
-                known = set(reader.records(split, question.key))
-                if order := [ref.record_id for ref in index if ref.split == split and ref.record_id in known]:
-                    yield from _export_split(directory, reader, question.key, split, order, suffix)
+    for key in sorted(key for key, spec in directory.questions.items() if spec["kind"] == EmbeddingQuestion.kind):
+        suffix = layer_suffix(key, EmbeddingQuestion.kind, found)
+        for split in reader.splits:
+            known = set(reader.records(split, key))
+            if order := [ref.record_id for ref in index if ref.split == split and ref.record_id in known]:
+                yield from _export_split(directory, reader, key, split, order, suffix)
 
 
 def _export_split(

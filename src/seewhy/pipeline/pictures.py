@@ -65,7 +65,7 @@ class Painter:
     def _gradcam(
         self, picture: Picture, shown: Shown, question: GradcamQuestion, answer: Answer
     ) -> Iterator[tuple[str, Picture]]:
-        suffix = layer_suffix(question, self.found)
+        suffix = layer_suffix(question.key, question.kind, self.found)
         for index, raw_map in enumerate(answer.values):
             chosen = answer.classes[index] if answer.classes else None
             stem = f"class_{chosen}" if chosen is not None else "embedding"
@@ -94,7 +94,10 @@ class Painter:
             caption="" if shown.predicted is None else self._caption(shown, shown.predicted),
             unit=f"attention {whose}",
         )
-        yield f"attention_maps/{shown.file_name}_attention{layer_suffix(question, self.found)}.png", page
+        yield (
+            f"attention_maps/{shown.file_name}_attention{layer_suffix(question.key, question.kind, self.found)}.png",
+            page,
+        )
 
     def _caption(self, shown: Shown, chosen: int | None) -> str:
         if chosen is None:

@@ -117,6 +117,7 @@ def run(
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
         if not interrupted:
+            directory.remove_superseded()
             embeddings = export_embeddings(directory, reader, job.found, job.index)
             directory.finish([*embeddings, export_failures(directory, failures)])
     return Summary(

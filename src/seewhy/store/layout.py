@@ -87,7 +87,9 @@ def is_run(root: Path) -> bool:
 
 
 def _visible(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir() if path.name[0] != ".") if root.is_dir() else []
+    """What a directory shows that is not ours: the jobs of a multirun are runs of their own in it."""
+    entries = root.iterdir() if root.is_dir() else ()
+    return sorted(path.name for path in entries if path.name[0] != "." and not (path.is_dir() and is_run(path)))
 
 
 def _series_and_number(name: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from seewhy.store.failpoints import reach
 from seewhy.store.files import disk_error, file_digest, make_directory, remove_temporaries, replacing, write_atomic
@@ -26,6 +27,7 @@ from seewhy.store.layout import (
 from seewhy.store.ledger import Answered, Ledger, answered_rows, require_fingerprint
 from seewhy.store.lock import DirectoryLock
 from seewhy.store.manifest import DerivedEntry, Manifest, RunStatus, ShardEntry, read_manifest, render, versions
+from seewhy.store.run_reader import RunReader
 from seewhy.store.shards import ShardHeader, encode_shard
 from seewhy.values import Artifact, Json, RecordRow, StoreError
 
@@ -95,6 +97,11 @@ class RunDirectory:
         """What committed rows already answer, by record id; a view that grows with each commit."""
         return self._ledger.answered(split)
 
+    @property
+    def questions(self) -> Mapping[str, Json]:
+        """The questions that committed rows answer, with the settings that decide their numbers."""
+        return MappingProxyType(self._ledger.questions)
+
     def require_agreement(self, questions: Mapping[str, Json]) -> None:
         """Refuse questions whose key was answered before with other settings, as :meth:`commit` does, but early.
 
@@ -153,6 +160,13 @@ class RunDirectory:
             else:
                 self._begin()
         return artifact
+
+    def remove_superseded(self) -> None:
+        """Delete the pictures of content that records no longer have."""
+        self._require_held()
+        for name in RunReader(self.root).superseded_files():
+            self._begin()
+            inside(self.root, name).unlink(missing_ok=True)
 
     def finish(self, derived: Iterable[Artifact] = ()) -> None:
         """Say that the run is complete, and remember the bytes of the files that describe it as a whole."""

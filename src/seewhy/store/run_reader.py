@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,23 @@ class RunReader:
         wanted = [record_id for record_id, known in state.items() if question is None or question in known.questions]
         return sorted(wanted, key=lambda record_id: (positions[record_id], record_id))
 
+    def superseded_files(self) -> list[str]:
+        """Files that only rows of earlier content list: their record has been explained again since."""
+        earlier: dict[str, set[str]] = {}
+        current: set[str] = set()
+        for shards in self._shards.values():
+            latest: dict[str, str] = {}
+            for shard in reversed(shards):
+                for record_id, revision in _columns(shard, "record_id", "revision"):
+                    if latest.setdefault(record_id, revision) != revision:
+                        earlier.setdefault(record_id, set())
+            for shard in shards if earlier else ():
+                for record_id, revision, files in _columns(shard, "record_id", "revision", "files"):
+                    if record_id in earlier:
+                        paths = {file["path"] for file in files}
+                        (current if revision == latest[record_id] else earlier[record_id]).update(paths)
+        return sorted(set().union(*earlier.values()) - current)
+
     def rows(self, split: str, questions: Collection[str] | None = None) -> Iterator[RecordRow]:
         """Each record of a split once, in the order of commits, all its rows merged.
 
@@ -81,6 +99,11 @@ class RunReader:
             places = repeated.get(row.record_id, [place])
             if place == places[-1]:
                 yield merge_rows([*map(fetch, places[:-1]), row])
+
+
+def _columns(shard: Shard, *names: str) -> Iterator[tuple[Any, ...]]:
+    table = shard.read(names)
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def _stream(shards: Sequence[Shard], questions: Collection[str] | None) -> Iterator[RecordRow]:

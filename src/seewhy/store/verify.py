@@ -115,8 +115,12 @@ class _Audit:
     def check_rows(self, shards: list[Shard]) -> None:
         """Newest first: a file that a later row wrote again is compared with that row only."""
         later: dict[str, dict[str, Answered]] = {}
+        latest: dict[tuple[str, str], str] = {}
         for shard in reversed(shards):
-            for files in shard.read(["files"])["files"].to_pylist():
+            table = shard.read(["record_id", "revision", "files"])
+            for record_id, revision, files in zip(*(column.to_pylist() for column in table.columns), strict=True):
+                if latest.setdefault((shard.header.split, record_id), revision) != revision:
+                    continue  # pictures of content that was explained again since
                 for file in files:
                     if hash(file["path"]) not in self.listed:
                         self.check_listed(file["path"], FileEntry(file["sha256"], file["size"]))
