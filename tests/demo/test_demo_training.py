@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from seewhy.demo.models import build
 from seewhy.demo.scenes import Scenes, draw_scenes
 from seewhy.demo.train import Batches, Recipe, optimizer_of, rate, share_right, train
 from seewhy.models.load import load_checkpoint
+from seewhy.values import MissingExtraError
 
 
 class FirstPixel(nn.Module):
@@ -94,6 +96,16 @@ def test_export_halves_weights_keeps_counts_and_states_facts(tmp_path: Path) -> 
         assert file.metadata() == {"accuracy": "0.5"}
         assert file.get_tensor("steps").item() == 70_001
         assert file.get_tensor("w").tolist() == [1.0, float(torch.tensor(1 / 3).half())]
+
+
+def test_without_lightning_the_install_command_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    lines: list[str] = []
+    with pytest.raises(MissingExtraError, match=r"pip install 'seewhy\[lightning\]'"):
+        train("cnn", tmp_path, report=lines.append)
+    assert lines == []
 
 
 @pytest.mark.slow

@@ -73,6 +73,7 @@ def train(
     Raises:
         MissingExtraError: Lightning is not installed.
     """
+    lightning = _lightning()
     recipe = recipe or RECIPES[kind]
     started = time.monotonic()
     scenes = draw_scenes("train", recipe.scenes)
@@ -81,7 +82,8 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build(kind)
-        checkpoint = _fit(model, scenes, held_out, Path(output_dir), recipe, lambda line: report(f"{kind}: {line}"))
+        module = _lightning_module(lightning, model, held_out, recipe, lambda line: report(f"{kind}: {line}"))
+        checkpoint = _fit(lightning, module, Batches(scenes, recipe.batch), Path(output_dir), recipe.epochs)
     accuracy = share_right(model, draw_scenes("test", recipe.held_out))
     return Trained(checkpoint, accuracy, time.monotonic() - started)
 
@@ -115,18 +117,13 @@ class Batches:
             yield self.scenes.inputs(rows), self.scenes.labels[rows]
 
 
-def _fit(
-    model: nn.Module, scenes: Scenes, held_out: Scenes, output_dir: Path, recipe: Recipe, report: Callable[[str], None]
-) -> Path:
-    lightning = _lightning()
-    batches = Batches(scenes, recipe.batch)
-    module = _lightning_module(lightning, model, held_out, recipe, recipe.epochs * len(batches), report)
+def _fit(lightning: Any, module: Any, batches: Batches, output_dir: Path, epochs: int) -> Path:
     keep = lightning.pytorch.callbacks.ModelCheckpoint(dirpath=output_dir, filename="{epoch}-{step}")
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="cpu",
             devices=1,
-            max_epochs=recipe.epochs,
+            max_epochs=epochs,
             gradient_clip_val=LARGEST_GRADIENT,
             default_root_dir=output_dir,
             callbacks=[keep],
@@ -153,7 +150,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _lightning_module(
-    lightning: Any, model: nn.Module, held_out: Scenes, recipe: Recipe, steps: int, report: Callable[[str], None]
+    lightning: Any, model: nn.Module, held_out: Scenes, recipe: Recipe, report: Callable[[str], None]
 ) -> Any:
     """The model as Lightning trains it; a class within a function, since importing Lightning takes many seconds."""
 
@@ -175,7 +172,9 @@ def _lightning_module(
             report(f"epoch {self.current_epoch + 1} of {recipe.epochs}, {share:.1%} of the held-out scenes right")
 
         def configure_optimizers(self) -> dict[str, Any]:
-            optimizer, schedule = optimizer_of(self.model, recipe.learning_rate, steps)
+            optimizer, schedule = optimizer_of(
+                self.model, recipe.learning_rate, self.trainer.estimated_stepping_batches
+            )
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     return Classifier()
