@@ -54,6 +54,11 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], int, str, Grid, str]] = {
     "distilled": (
         from_timm("deit_tiny_distilled_patch16_224", **VIT), 64, "blocks.2.norm1", Grid(TOKENS, (4, 4), 2), "norm",
     ),
+    "norms of queries and keys": (  # (B, heads, N, d) is no grid
+        from_timm("vit_relpos_small_patch16_224", qk_norm=True, class_token=True, global_pool="token", num_heads=6,
+                  embed_dim=96, img_size=64, patch_size=8, depth=2),
+        64, "blocks.1.norm1", Grid(TOKENS, (8, 8), 1), "head.input",
+    ),
     "registers": (
         from_timm("vit_small_patch14_reg4_dinov2", img_size=56, depth=2),
         56, "blocks.1.norm1", Grid(TOKENS, (4, 4), 5), "head.input",

@@ -75,7 +75,7 @@ def grid_of(
 ) -> Grid | None:
     """The grid of an output ``shape`` for inputs of spatial size ``input_size``, or None where it has none.
 
-    ``channels`` says where they are, when the kind of layer tells (a convolution: first); any size is then believed.
+    ``channels`` says where they are, when the kind of layer tells; a convolution's size is believed whatever it is.
     Otherwise the size must be the input's, shrunk evenly, and channels are taken to be first where both would fit.
     ``token_grids`` are the grids seen earlier in the pass (a patch embedding's output), with which a token axis is
     explained.
@@ -84,18 +84,21 @@ def grid_of(
     if rank == 1 and len(shape) == 3 and channels != "first":
         # (B, T, D) from a signal is a sequence of tokens where a layer of this shape told so, (B, C, T) otherwise.
         tokens = _token_grid(shape[1], input_size, token_grids) if channels == "last" else None
-        return tokens or _dense_grid(shape, input_size, channels)
+        return tokens or _dense_grid(shape, input_size, channels, token_grids)
     if len(shape) == rank + 2:
-        return _dense_grid(shape, input_size, channels)
+        return _dense_grid(shape, input_size, channels, token_grids)
     return _token_grid(shape[1], input_size, token_grids) if len(shape) == 3 else None
 
 
-def _dense_grid(shape: Sequence[int], input_size: Sequence[int], channels: Channels | None) -> Grid | None:
+def _dense_grid(
+    shape: Sequence[int], input_size: Sequence[int], channels: Channels | None, seen: Sequence[tuple[int, ...]]
+) -> Grid | None:
     first, last = tuple(shape[2:]), tuple(shape[1:-1])
     if channels == "first":
         return Grid("channels_first", first) if _no_larger(first, input_size) else None
     if channels == "last":
-        return Grid("channels_last", last) if _no_larger(last, input_size) else None
+        # A layer norm over one head's channels sees (B, heads, N, d): no grid unless its size is one.
+        return Grid("channels_last", last) if fits_input(last, input_size) or last in seen else None
     if fits_input(first, input_size):
         return Grid("channels_first", first)
     return Grid("channels_last", last) if fits_input(last, input_size) else None
