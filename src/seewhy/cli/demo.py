@@ -104,9 +104,10 @@ def _show(console: Console, scores: dict[str, Score], output_dir: Path, *, shipp
         facts = asset_facts(kind)
         _line(console, f"{kind}: {facts.get('accuracy', 'unknown')} accuracy when it was made, on 1 000 test records")
     _line(console, "peaks are those of the predicted class, over the correctly classified test records")
-    for kind in scores:
+    for kind, result in scores.items():
         folder = output_dir.resolve() / (kind if shipped else f"{kind}_trained")
-        _line(console, f"look at {folder}/gradcam/test_00000/ and {folder}/attention_maps/")
+        sheets = "" if result.rollout is None else f" and {folder}/attention_maps/"
+        _line(console, f"look at {folder}/gradcam/test_00000/{sheets}")
 
 
 def _line(console: Console, text: str) -> None:
