@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from acdc_samples import SHAPE, cine, heart, write_nifti, write_patient
 
+from acdc_samples import SHAPE, cine, heart, write_nifti, write_patient
 from seewhy.data.acdc_tree import parse_info
 from seewhy.data.cmr_acdc import CmrAcdc
 from seewhy.values import DataError, Geometry, MissingExtraError
