@@ -196,3 +196,21 @@ def test_attention_in_bfloat16_still_sums_to_one() -> None:
     for one, other in zip(exact.attention, low.attention, strict=True):
         torch.testing.assert_close(other.sum(dim=-1), torch.ones(2, 2, 17), rtol=0, atol=1e-5)
         torch.testing.assert_close(one, other, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("settings", "query"),
+    [
+        ({}, "class token"),
+        ({"global_pool": "avg"}, "mean of tokens"),
+        ({"class_token": False, "global_pool": "avg"}, "mean of tokens"),
+        ({"class_token": False, "global_pool": "avg", "reg_tokens": 4}, "mean of tokens"),
+        ({"reg_tokens": 4}, "class token"),
+    ],
+)
+def test_the_query_is_what_the_model_reads_its_answer_from(settings: dict[str, object], query: str) -> None:
+    model = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=2, num_classes=4, **settings)
+    inputs = {"image": torch.randn(2, 3, 64, 64)}
+    found = find_attention(Adapter(model, inputs), inputs)
+    assert isinstance(found, GlobalAttention)
+    assert found.query == query

@@ -298,3 +298,40 @@ def test_half_precision_answers_are_near_the_full_ones(tmp_path: Path) -> None:
     half, full = rows(tmp_path / "half"), rows(tmp_path / "full")
     for name in names:
         assert half[name].probabilities == pytest.approx(full[name].probabilities, abs=0.02)
+
+
+class Encoder(torch.nn.Module):
+    """Features with nothing behind them: no layer puts out logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm = torch.nn.Conv2d(2, 6, 3), torch.nn.BatchNorm2d(6)
+        with torch.no_grad():
+            self.norm.bias.fill_(0.5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(image)).relu().mean(dim=(2, 3))
+
+
+def test_an_encoder_without_a_head_is_seen_to_be_one_and_told(tmp_path: Path) -> None:
+    names = ids(3)
+    summary = seewhy.run(Encoder(), Pictures(names), tmp_path / "run")
+    assert summary.choices["head"].startswith("none found")
+    saved = torch.load(tmp_path / "run/embeddings/test_embeddings.pt", weights_only=True)
+    with torch.no_grad():
+        expected = Encoder().eval()(torch.stack([image_of(name) for name in names]))
+    assert torch.allclose(saved, expected, atol=1e-6)
+    assert pictures(tmp_path / "run") == {f"gradcam/{name}/embedding.png" for name in names}
+
+
+def test_outputs_without_a_head_are_classes_if_one_says_so(tmp_path: Path) -> None:
+    seewhy.run(Encoder(), Pictures(ids(1)), tmp_path / "run", headless=False, generate_attention=False)
+    assert pictures(tmp_path / "run") == {f"gradcam/{ids(1)[0]}/class_{k}.png" for k in range(6)}
+
+
+def test_a_layer_on_which_the_score_has_no_gradient_is_refused_early(tmp_path: Path) -> None:
+    with pytest.raises(SeewhyError) as refusal:
+        seewhy.run(vit(), Pictures(ids(2)), tmp_path / "run", target_layer="blocks.1.mlp")
+    assert refusal.value.code == "SW-L13"
+    assert not (tmp_path / "run").exists()

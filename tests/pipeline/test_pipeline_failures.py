@@ -220,3 +220,31 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SeewhyError, match="not finite") as refused:
         seewhy.run(model, Pictures(ids(6)), tmp_path / "run")
     assert refused.value.code == "SW-M04"
+
+
+class Forgetful(nn.Module):
+    """GAP-linear that returns a mapping without logits for a batch that holds the image it does not like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = GapLinear()
+
+    def forward(self, image: Tensor) -> Tensor | dict[str, Tensor]:
+        outputs = self.inner(image)
+        forgets = any(torch.equal(x.detach(), image_of(BROKEN)) for x in image)
+        return {"loss": outputs} if forgets else outputs
+
+
+def test_an_error_of_ours_that_one_record_meets_is_that_records_too(tmp_path: Path) -> None:
+    summary = seewhy.run(Forgetful(), Pictures(ids(6)), tmp_path / "run", **ONLY_GRADCAM)
+    error = "ModelError: [SW-M01] the model returned a mapping without logits, its keys are ['loss']"
+    require_only(tmp_path / "run", summary, BROKEN, "model", error)
+
+
+def test_a_failure_in_another_split_does_not_fail_this_one(tmp_path: Path) -> None:
+    data = {"train": Pictures([BROKEN]), "test": Pictures(ids(2))}
+    train = seewhy.run(Touchy(), data, tmp_path / "run", splits=["train", "test"], **ONLY_GRADCAM)
+    test = seewhy.run(Touchy(), data, tmp_path / "run", splits=["test"], **ONLY_GRADCAM)
+    assert (train.exit_code, test.exit_code, test.failures) == (1, 0, ())
+    assert [failure["record_id"] for failure in failures(tmp_path / "run")] == [BROKEN]

@@ -62,9 +62,10 @@ def test_stopped_after_a_shard_it_goes_on_and_ends_as_if_never_stopped(tmp_path:
     assert seewhy.verify(tmp_path / "run") == []
 
 
-def test_a_stop_that_comes_with_the_last_shard_is_no_interruption(tmp_path: Path) -> None:
+def test_a_stop_that_comes_with_the_last_shard_is_told_and_leaves_a_whole_run(tmp_path: Path) -> None:
     summary = seewhy.run(conv_net(), Pictures(ids(4)), tmp_path / "run", stop=lambda: True, shard_size=4)
-    assert (summary.interrupted, summary.exit_code) == (False, 0)
+    assert (summary.interrupted, summary.exit_code) == (True, 130)
+    assert seewhy.RunReader(tmp_path / "run").manifest.status == "complete"
 
 
 def test_parts_of_the_data_one_after_the_other_add_up(tmp_path: Path) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-FREE_TEXT = {"ckpt_path", "output_dir", "record_id", "data.root", "data.path", "paths.artifact_dir", "paths.data_dir"}
-"""Keys whose values are paths or ids, which users type as they are."""
+FREE_TEXT = {
+    "ckpt_path", "output_dir", "record_id", "target_layer", "embedding_layer", "data.root", "data.path",
+    "paths.artifact_dir", "paths.data_dir",
+}  # fmt: skip
+"""Keys whose values are paths, ids or layers, which users type as they are."""
 
+OPEN = "model.kwargs."
+"""What goes to the library as it is: any key may be set here without Hydra's ``+``."""
+
+_MULTIRUN = ("-m", "--multirun")
 _CONFIG_DIR = ("--config-dir", "-cd")
 
 
@@ -22,12 +29,14 @@ def quoted(words: Sequence[str]) -> list[str]:
     >>> quoted(["-m", "ckpt_path=a=1.ckpt,b.ckpt"])
     ['-m', "ckpt_path='a=1.ckpt','b.ckpt'"]
     """
-    sweep = any(word in ("-m", "--multirun") for word in words)
-    return [_quoted_word(word, sweep) for word in words]
+    flags = [word for word in words if word in _MULTIRUN]
+    return [*flags, *(_quoted_word(word, bool(flags)) for word in words if word not in _MULTIRUN)]
 
 
 def _quoted_word(word: str, sweep: bool) -> str:
     key, equals, value = word.partition("=")
+    if key.startswith(OPEN):
+        return f"++{word}"
     if not equals or key.lstrip("+~") not in FREE_TEXT or not value:
         return word
     if value.startswith("[") and value.endswith("]"):

@@ -32,6 +32,8 @@ def build_loaded_model(request: Request) -> tuple[Built, LoadReport]:
         )
     if kind == "mae_vit" and settings.get("img_size") is None:
         settings["img_size"] = request.data.get("size") or 224
+    if kind == "timm":
+        settings["kwargs"] = _sized(settings, request.data.get("size"))
     with current_directory_importable():
         built = build_model(kind, **settings)
     report = load_checkpoint(
@@ -39,6 +41,17 @@ def build_loaded_model(request: Request) -> tuple[Built, LoadReport]:
     )
     built.module.to(device_of(request.accelerator)).eval()
     return built, report
+
+
+def _sized(settings: Mapping[str, Any], size: Any) -> dict[str, Any]:
+    """timm's keyword arguments, with the data's size for a model that is built for one size."""
+    from seewhy.models.from_timm import takes_one_size
+
+    given = dict(settings.get("kwargs") or {})
+    name = settings.get("name")
+    if size is None or "img_size" in given or not isinstance(name, str) or not takes_one_size(name):
+        return given
+    return {**given, "img_size": size}
 
 
 def device_of(accelerator: str) -> torch.device:

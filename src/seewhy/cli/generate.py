@@ -103,8 +103,8 @@ def run_request(config: Mapping[str, Any], console: Console) -> int:
     with Stop() as stop, Watcher(console) as watcher:
         summary = run(
             built.module, dataset, request.output_dir,
-            headless=built.headless or None, class_names=built.class_names, facts=built.facts,
-            observer=watcher, stop=stop, settings=request.settings,
+            headless=(built.headless or None) if request.headless is None else request.headless,
+            class_names=built.class_names, facts=built.facts, observer=watcher, stop=stop, settings=request.settings,
         )  # fmt: skip
     show_summary(console, summary)
     return stop.exit_code if summary.interrupted else summary.exit_code

@@ -33,8 +33,11 @@ def explained(error: Exception, folder: Path | None) -> ConfigError:
         return ConfigError("SW-F31", f"{key} must be given", fix=f"add {key}=...")
     if match := _NO_SUCH_KEY.search(text):
         key = match.group(1) or match.group(2)
+        known = known_keys()
+        elsewhere = f" here; another {key.partition('.')[0]} has it" if key in known else ""
         return ConfigError(
-            "SW-F01", f"there is no setting {key!r}", near=nearest(key, known_keys()),
+            "SW-F01", f"there is no setting {key!r}{elsewhere}",
+            near=nearest(key, (name for name in known if name != key)),
             fix="generate_artifacts --cfg job shows them all; +key=value adds an argument for your own class",
         )  # fmt: skip
     return ConfigError(

@@ -14,13 +14,14 @@ _ELSEWHERE = {"batch_size", "num_workers", "writer_threads"}
 _SETTINGS = {field.name for field in fields(Settings)} - _ELSEWHERE
 _OTHERS = {
     "experiment", "ckpt_path", "output_dir", "accelerator", "min_coverage", "model", "data", "paths", "debug", "hydra",
+    "headless",
 }  # fmt: skip
 _TYPES: dict[str, tuple[type, ...]] = {
     "generate_embeddings": (bool,), "generate_gradcam": (bool,), "generate_attention": (bool,), "retry_failed": (bool,),
     "seed": (int,), "min_coverage": (int, float), "output_dir": (str,), "accelerator": (str,),
     "target_layer": (str, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
     "attention_layers": (list, int), "splits": (str, list, type(None)), "record_id": (str, int, list, type(None)),
-    "ckpt_path": (str, type(None)), "model": (dict,), "data": (dict,),
+    "ckpt_path": (str, type(None)), "headless": (bool, type(None)), "model": (dict,), "data": (dict,),
 }  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class Request:
     output_dir: Path
     accelerator: str
     min_coverage: float
+    headless: bool | None
     debug: bool
 
 
@@ -61,6 +63,7 @@ def request_of(config: Mapping[str, Any]) -> Request:
         output_dir=Path(config["output_dir"]),
         accelerator=config.get("accelerator", "auto"),
         min_coverage=float(config.get("min_coverage", 0.9)),
+        headless=config.get("headless"),
         debug=debug,
     )
 

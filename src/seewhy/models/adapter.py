@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from seewhy.core import Inputs
 from seewhy.models.borrow import unwrapped
 from seewhy.models.grid import Grid
-from seewhy.models.layers import OUTPUTS, Choice, Layer, default_embedding, default_layer, find_layer, grid_at
+from seewhy.models.layers import (
+    OUTPUTS,
+    Choice,
+    Layer,
+    candidates,
+    default_embedding,
+    default_layer,
+    find_layer,
+    grid_at,
+    has_head,
+)
 from seewhy.models.trace import Trace, trace_model
 from seewhy.values import LayerError, ModelError, nearest
 
@@ -27,12 +37,17 @@ _LOGIT_KEYS = ("logits", "out", "output", "prediction", "predictions")
 class Adapter:
     """A model, and what was learnt about it by tracing it once on example inputs.
 
-    ``headless`` says that the outputs are features rather than logits; by default a model that calls itself so
+    ``headless`` says that the outputs are features rather than logits. By default a model that calls itself so
     (``num_classes == 0``) is believed. The model is never moved: inputs follow it to its device.
     """
 
     def __init__(
-        self, model: nn.Module, example: Inputs, *, headless: bool | None = None, precision: Precision = "32"
+        self,
+        model: nn.Module,
+        example: Inputs,
+        *,
+        headless: bool | None = None,
+        precision: Precision = "32",
     ) -> None:
         self.model = unwrapped(model)
         self.precision = precision
@@ -75,6 +90,11 @@ class Adapter:
         return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
     @property
+    def has_head(self) -> bool:
+        """Whether a layer was seen to put out the logits; without one the outputs may be features."""
+        return has_head(self.trace)
+
+    @property
     def classes(self) -> int:
         """How many classes the model tells apart; 0 for a model without a head."""
         return 0 if self.headless else self.trace.outputs
@@ -92,6 +112,20 @@ class Adapter:
     def layer(self, name: str) -> Layer:
         """A layer by name; raises with the nearest names."""
         return find_layer(self.model, name)
+
+    def check_target_layer(self, name: str) -> None:
+        """Raise unless ``name`` has a grid and the traced score a gradient on it, away from prefix tokens."""
+        self.grid(name)
+        layer = self.layer(name)
+        if not any(
+            call.reaches_target for call in self.trace.calls if (call.name, call.call) == (layer.name, layer.call)
+        ):
+            raise LayerError(
+                "SW-L13",
+                f"the score has no gradient on the grid of {name}",
+                near=[call.name for call in candidates(self.trace)[-3:]],
+                fix="choose a layer the outputs depend on; no_grad() or detach() in the model's forward cuts the path",
+            )
 
     def grid(self, name: str) -> Grid:
         """How the output of a spatial layer lies on the input; raises where it does not."""

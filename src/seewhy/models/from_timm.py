@@ -59,6 +59,13 @@ def build_timm(name: str, num_classes: int | None = None, kwargs: Mapping[str, A
     )
 
 
+def takes_one_size(name: str) -> bool:
+    """Whether an architecture is built for one input size, which its ``img_size`` sets."""
+    check_timm_name(name)
+    config = timm.get_pretrained_cfg(name)
+    return bool(config is not None and config.fixed_input_size)
+
+
 def check_timm_name(name: str) -> None:
     """Refuse a name that timm does not know or would look up on the network.
 

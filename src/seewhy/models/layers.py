@@ -170,14 +170,11 @@ def default_embedding(trace: Trace, *, headless: bool) -> Choice:
     if trace.output_layer is not None:
         return Choice(f"{trace.output_layer}.input", "input of the head: features after pooling, before the logits")
     used = [call for call in trace.calls if call.on_path]
-    linear = [call for call in used if call.kind == "Linear" and call.shape[1:] == (trace.outputs,)]
+    linear = _linear_heads(trace)
     if len(linear) == 1:
         return Choice(f"{linear[0].name}.input", "input of the layer that makes the logits: features after pooling")
-    convolutions = [call for call in used if call.kind.startswith("Conv") and call.shape[1] == trace.outputs]
-    if convolutions:
-        return Choice(
-            f"{convolutions[-1].name}.input", "input of the convolution that makes the logits, mean over space"
-        )
+    if trace.pooled_head is not None:
+        return Choice(f"{trace.pooled_head}.input", "input of the convolution that makes the logits, mean over space")
     streams = [call for call in used if call.grid is not None and call.kind != "Linear"]
     if streams:
         last = streams[-1]
@@ -185,6 +182,17 @@ def default_embedding(trace: Trace, *, headless: bool) -> Choice:
     raise LayerError(
         "SW-L10", "no penultimate features were found", fix="name a layer with embedding_layer=..., e.g. fc.input"
     )
+
+
+def has_head(trace: Trace) -> bool:
+    """Whether some layer puts out the logits: one linear layer, several that are combined, or a pooled convolution."""
+    return trace.output_layer is not None or trace.pooled_head is not None or bool(_linear_heads(trace))
+
+
+def _linear_heads(trace: Trace) -> list[LayerCall]:
+    return [
+        call for call in trace.calls if call.on_path and call.kind == "Linear" and call.shape[1:] == (trace.outputs,)
+    ]
 
 
 OUTPUTS = "outputs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass
 from typing import IO, Any
@@ -25,6 +26,12 @@ def scan_pickle(file: IO[bytes]) -> PickleScan:
     Raises:
         ValueError: the bytes are not a pickle.
     """
+    with warnings.catch_warnings():  # Python deprecates escapes that a damaged string may hold
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _scan(file)
+
+
+def _scan(file: IO[bytes]) -> PickleScan:
     names: list[str] = []
     root: str | None = None
     strings: list[str] = []

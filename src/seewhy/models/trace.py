@@ -43,6 +43,7 @@ class Trace:
     calls: tuple[LayerCall, ...]
     input_size: tuple[int, ...]
     output_layer: str | None
+    pooled_head: str | None
     outputs: int
     call_counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -85,6 +86,7 @@ def trace_model(
         calls=tuple(calls),
         input_size=input_size,
         output_layer=_layer_of_outputs(seen, outputs),
+        pooled_head=_pooled_head(seen, outputs),
         outputs=outputs.shape[1],
         call_counts=counts,
     )
@@ -226,4 +228,15 @@ def _layer_of_outputs(seen: list[_Seen], outputs: Tensor) -> str | None:
             same = read.data_ptr() == outputs.data_ptr()
             if same or (entry.output.dtype != outputs.dtype and torch.equal(read.reshape(outputs.shape), outputs)):
                 return str(entry.name) if entry.call == 0 else f"{entry.name}#{entry.call}"
+    return None
+
+
+def _pooled_head(seen: list[_Seen], outputs: Tensor) -> str | None:
+    """The convolution whose output, rectified or not, has the outputs as its means over space."""
+    for entry in seen:
+        if isinstance(entry.module, _ConvNd) and entry.output.shape[:2] == outputs.shape:
+            output = entry.output.to(outputs.dtype)
+            means = (output.flatten(2).mean(dim=2), output.relu().flatten(2).mean(dim=2))
+            if any(torch.allclose(mean, outputs, rtol=1e-3, atol=1e-5) for mean in means):
+                return str(entry.name)
     return None

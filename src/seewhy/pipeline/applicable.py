@@ -72,7 +72,7 @@ def _add_gradcam(found: Applicable, adapter: Adapter, settings: Settings, class_
         layer, why = default.layer, default.why
     else:
         layer, why = str(adapter.layer(str(settings.target_layer))), "as asked"
-    adapter.grid(layer)
+    adapter.check_target_layer(layer)
     found.choices["target layer"] = f"{layer} ({why})"
     found.questions.append(_gradcam_question(found, layer, adapter, settings, class_names))
 

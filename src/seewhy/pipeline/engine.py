@@ -16,7 +16,7 @@ from seewhy.data.batching import reason_of
 from seewhy.data.records import Batch, Record
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.questions import Question, answer_all, union_of_wants
-from seewhy.values import Answer, SeewhyError
+from seewhy.values import Answer
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,6 @@ class Engine:
             return
         try:
             yield from self._ask(batch.positions, batch.records, batch.inputs)
-        except SeewhyError:
-            raise
         except Exception as error:  # noqa: BLE001  the record boundary: the batch is asked again, one by one
             yield from self._one_by_one(batch, error)
 

@@ -35,7 +35,11 @@ def examples(dataset: Dataset, positions: Sequence[int]) -> Iterator[Inputs]:
 
 
 def understand(
-    model: nn.Module, candidates: Iterable[Inputs], headless: bool | None, precision: Precision
+    model: nn.Module,
+    candidates: Iterable[Inputs],
+    *,
+    headless: bool | None,
+    precision: Precision,
 ) -> tuple[Adapter, Inputs]:
     """The model traced on the first of the candidates that it can be run on, and that candidate.
 
@@ -44,9 +48,11 @@ def understand(
     errors: list[Exception] = []
     for example in candidates:
         try:
-            return Adapter(model, example, headless=headless, precision=precision), example
+            adapter = Adapter(model, example, headless=headless, precision=precision)
         except Exception as error:  # noqa: BLE001  a record that breaks the model must not cost the others theirs
             errors.append(error)
+            continue
+        return adapter, example
     raise errors[0]
 
 

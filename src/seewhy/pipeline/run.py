@@ -100,7 +100,7 @@ def run(
     (:class:`seewhy.data.custom.CustomDataset`). ``given`` are fields of :class:`Settings`, by the names of the command
     line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
     ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
-    true, the run ends there and can be resumed. The model comes back as it was.
+    true, the run ends there, says so, and can be resumed. The model comes back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
@@ -113,10 +113,11 @@ def run(
     with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
         plan = _plan(job, directory)
         observer.planned(plan, job.found)
-        computed, interrupted = _compute(job, plan, directory, observer, stop)
+        computed, stopped = _compute(job, plan, directory, observer, stop)
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
-        if not interrupted:
+        asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
+        if computed == plan.records:
             directory.remove_superseded()
             embeddings = export_embeddings(directory, reader, job.found, job.index)
             directory.finish([*embeddings, export_failures(directory, failures)])
@@ -126,9 +127,9 @@ def run(
         computed=computed,
         reused=plan.reused,
         seconds=time.monotonic() - begun,
-        interrupted=interrupted,
+        interrupted=stopped,
         splits=splits,
-        failures=failures,
+        failures=tuple(failure for failure in failures if (failure.split, failure.record_id) in asked_for),
         choices=job.found.choices | _label_note(job),
         not_applicable=job.found.not_applicable,
     )
@@ -145,9 +146,25 @@ def prepare(
     """Select the records and understand the model, on two of them."""
     index = tuple(dataset.index())
     selected = select(index, settings)
-    adapter, example = understand(model, examples(dataset, selected), headless, settings.precision)
+    adapter, example = understand(
+        model,
+        examples(dataset, selected),
+        headless=headless,
+        precision=settings.precision,
+    )
+    guessed = headless is None and settings.target_classes == "auto" and _looks_like_an_encoder(adapter, dataset)
+    adapter.headless = adapter.headless or guessed
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
-    return Job(dataset, index, selected, adapter, applicable(adapter, settings, example, known), settings, known)
+    found = applicable(adapter, settings, example, known)
+    if guessed:
+        found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
+    return Job(dataset, index, selected, adapter, found, settings, known)
+
+
+def _looks_like_an_encoder(adapter: Adapter, dataset: Dataset) -> bool:
+    """No layer puts out logits, and there are not as many outputs as the data has classes."""
+    classes = len(dataset.class_names) if dataset.class_names else None
+    return not adapter.headless and not adapter.has_head and adapter.trace.outputs not in (1, classes)
 
 
 def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
@@ -187,9 +204,9 @@ def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int
 def _compute(
     job: Job, plan: Plan, directory: RunDirectory, observer: Observer, stop: Callable[[], bool]
 ) -> tuple[int, bool]:
-    """Compute and commit the chunks in order; how many records, and whether it was stopped early."""
+    """Compute and commit the chunks in order; how many records, and whether someone asked to stop."""
     if not plan.chunks:
-        return 0, False
+        return 0, stop()
     names = SafeNames(ref.record_id for ref in job.index)
     painter = Painter(job.found, job.dataset.picture, job.class_names, directory.write_file)
     computed = 0
@@ -198,7 +215,7 @@ def _compute(
         for shard in _shards(job, plan, desk, observer):
             observer.committed(shard.commit(directory.commit))
             computed += len(shard.chunk.positions)
-            if stop() and computed < plan.records:
+            if stop():
                 return computed, True
     return computed, False
 

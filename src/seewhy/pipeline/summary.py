@@ -40,8 +40,8 @@ class SplitCount:
 class Summary:
     """The outcome of a run.
 
-    ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``splits`` and ``failures``
-    describe everything the directory holds. ``interrupted`` runs go on with the same command.
+    ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``failures`` are those among
+    them, ``splits`` describes everything the directory holds. ``interrupted`` runs go on with the same command.
     """
 
     output_dir: Path
@@ -57,7 +57,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0, 1 when a record failed, 130 when the run was interrupted."""
+        """0, 1 when a record that was asked for failed, 130 when the run was interrupted."""
         return 130 if self.interrupted else int(bool(self.failures))
 
 
