@@ -1,4 +1,4 @@
-"""``model=`` on the command line alone: kinds, layers and sizes as a user types them, with no experiment of one's own."""
+"""``model=`` on the command line alone: kinds, layers and sizes as a user types them, without an experiment."""
 
 from __future__ import annotations
 

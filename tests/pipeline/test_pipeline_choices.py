@@ -330,8 +330,21 @@ def test_outputs_without_a_head_are_classes_if_one_says_so(tmp_path: Path) -> No
     assert pictures(tmp_path / "run") == {f"gradcam/{ids(1)[0]}/class_{k}.png" for k in range(6)}
 
 
+class Aside(torch.nn.Module):
+    """GAP-linear with a convolution that runs and whose output nobody uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner, self.aside = GapLinear(), torch.nn.Conv2d(2, 3, 3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.aside(image)
+        return self.inner(image)
+
+
 def test_a_layer_on_which_the_score_has_no_gradient_is_refused_early(tmp_path: Path) -> None:
     with pytest.raises(SeewhyError) as refusal:
-        seewhy.run(vit(), Pictures(ids(2)), tmp_path / "run", target_layer="blocks.1.mlp")
+        seewhy.run(Aside(), Pictures(ids(2)), tmp_path / "run", target_layer="aside")
     assert refusal.value.code == "SW-L13"
     assert not (tmp_path / "run").exists()
