@@ -32,7 +32,13 @@ def test_two_cells_on_four_pixels_by_hand():
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.floats(-4, 4))
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.floats(-4, 4, allow_subnormal=False),
+)
 def test_a_constant_stays_constant(height, width, rows, columns, value):
     resized = resize(np.full((height, width), value), (rows, columns))
     assert np.allclose(resized, value, rtol=1e-6, atol=0)

@@ -1,4 +1,8 @@
-"""Class activation maps: activations of a layer, weighted by what the score's gradient says of them."""
+"""Class activation maps: activations of a layer, weighted by what the score's gradient says of them.
+
+Every function takes activations (and gradients) ``(B, C, *S)`` of one layer and returns raw maps ``(B, *S)``; the ReLU
+that papers put at the end is a decision of rendering.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ from torch import Tensor
 
 from seewhy.registry import method
 
+Layer = Float[Tensor, "b c *s"]
+Maps = Float[Tensor, "b *s"]
+
 
 @method(
     "gradcam",
@@ -16,14 +23,166 @@ from seewhy.registry import method
     linear=True,
     cite="Selvaraju et al. 2017, arXiv:1610.02391, eq. 1-2, before the ReLU",
 )
-def gradcam(activations: Float[Tensor, "b c *s"], gradients: Float[Tensor, "b c *s"]) -> Float[Tensor, " b *s"]:
+def gradcam(activations: Layer, gradients: Layer) -> Maps:
     """Sum of activation channels, each weighted by its spatially averaged gradient.
-
-    Both arguments are ``(B, C, *S)`` of the same layer; the result is raw and signed. The paper's ReLU is a decision of
-    rendering.
 
     Example:
         >>> gradcam(torch.ones(1, 2, 3, 3), torch.full((1, 2, 3, 3), 0.5))[0, 0, 0]
         tensor(1.)
     """
-    return torch.einsum("bc,bc...->b...", gradients.flatten(2).mean(dim=2), activations)
+    return _weighted(activations, gradients.flatten(2).mean(dim=2))
+
+
+@method(
+    "gradcam++",
+    reads=("activations", "gradients"),
+    signed=True,
+    cite="Chattopadhay et al. 2018, arXiv:1710.11063, eq. 19, before the ReLU",
+)
+def gradcam_plus_plus(activations: Layer, gradients: Layer) -> Maps:
+    """Grad-CAM whose channel weights count each place by how much of the class it alone carries.
+
+    The paper's place weight ``g² / (2 g² + g³ ΣA)`` is computed as ``1 / (2 + g ΣA)``, which is the same wherever there
+    is a gradient and does not lose ``g²`` to underflow; where there is none, or the denominator is zero, it is zero.
+    The paper differentiates ``Y = exp(S)``: the factor ``exp(S)`` cancels in the place weights, and the one factor per
+    record that is left outside is left out.
+
+    Example:
+        >>> gradcam_plus_plus(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))[0, 0, 0]
+        tensor(0.6667)
+    """
+    total = activations.flatten(2).sum(dim=2).reshape(*activations.shape[:2], *[1] * (activations.ndim - 2))
+    denominator = 2 + total * gradients
+    defined = (gradients != 0) & (denominator != 0)
+    place = torch.where(defined, denominator.where(defined, 1.0).reciprocal(), 0.0)
+    return _weighted(activations, (place * gradients.relu()).flatten(2).sum(dim=2))
+
+
+@method(
+    "hirescam",
+    reads=("activations", "gradients"),
+    signed=True,
+    linear=True,
+    cite="Draelos and Carin 2020, arXiv:2011.08891, section 3.2",
+)
+def hirescam(activations: Layer, gradients: Layer) -> Maps:
+    """Sum over channels of activation times gradient, place by place, without averaging the gradient.
+
+    Example:
+        >>> hirescam(torch.ones(1, 2, 2, 2), torch.arange(8.0).reshape(1, 2, 2, 2))[0]
+        tensor([[ 4.,  6.],
+                [ 8., 10.]])
+    """
+    return (activations * gradients).sum(dim=1)
+
+
+@method(
+    "gradcam_elementwise",
+    reads=("activations", "gradients"),
+    signed=False,
+    cite="pytorch-grad-cam (Gildenblat and contributors, software), GradCAMElementWise",
+)
+def gradcam_elementwise(activations: Layer, gradients: Layer) -> Maps:
+    """Sum over channels of the positive part of activation times gradient.
+
+    Example:
+        >>> gradcam_elementwise(torch.tensor([[[[1.0]], [[-1.0]]]]), torch.ones(1, 2, 1, 1))
+        tensor([[[1.]]])
+    """
+    return (activations * gradients).relu().sum(dim=1)
+
+
+@method(
+    "layercam",
+    reads=("activations", "gradients"),
+    signed=True,
+    cite="Jiang et al. 2021, IEEE TIP 30, LayerCAM, eq. 6-7, before the ReLU",
+)
+def layercam(activations: Layer, gradients: Layer) -> Maps:
+    """Sum over channels of each activation times the positive part of its own gradient.
+
+    Example:
+        >>> layercam(torch.ones(1, 2, 1, 1), torch.tensor([[[[2.0]], [[-3.0]]]]))
+        tensor([[[2.]]])
+    """
+    return (activations * gradients.relu()).sum(dim=1)
+
+
+SMALLEST_SHARE = 1e-6
+"""A channel whose activations cancel to less than this share of their size has no mean to divide by."""
+
+
+@method(
+    "xgradcam",
+    reads=("activations", "gradients"),
+    signed=True,
+    linear=True,
+    cite="Fu et al. 2020, arXiv:2008.02312, eq. 8, before the ReLU",
+)
+def xgradcam(activations: Layer, gradients: Layer) -> Maps:
+    """Grad-CAM whose channel weight is the gradient averaged in proportion to the activation.
+
+    A channel whose activations sum to (nearly) zero gets weight zero: there the average is not defined.
+
+    Example:
+        >>> xgradcam(torch.ones(1, 1, 2, 2), torch.arange(4.0).reshape(1, 1, 2, 2))[0, 0, 0]
+        tensor(1.5000)
+    """
+    total = activations.flatten(2).sum(dim=2)
+    defined = total.abs() > SMALLEST_SHARE * activations.flatten(2).abs().sum(dim=2)
+    weighted = (gradients * activations).flatten(2).sum(dim=2)
+    return _weighted(activations, torch.where(defined, weighted / total.where(defined, 1.0), 0.0))
+
+
+@method(
+    "eigencam",
+    reads=("activations",),
+    signed=True,
+    cite="Muhammad and Yeasin 2020, arXiv:2008.00299, eq. 3-4, sign settled by the larger extreme",
+)
+def eigencam(activations: Layer) -> Maps:
+    """Activations projected on their first right singular vector; asks about no class.
+
+    Example:
+        >>> eigencam(torch.ones(1, 4, 2, 2))[0, 0, 0]
+        tensor(2.)
+    """
+    return _first_component(activations)
+
+
+@method(
+    "eigengradcam",
+    reads=("activations", "gradients"),
+    signed=True,
+    cite="pytorch-grad-cam (Gildenblat and contributors, software), EigenGradCAM, without centring",
+)
+def eigengradcam(activations: Layer, gradients: Layer) -> Maps:
+    """Activation times gradient, projected on its first right singular vector.
+
+    Example:
+        >>> eigengradcam(torch.ones(1, 4, 2, 2), torch.full((1, 4, 2, 2), 0.5))[0, 0, 0]
+        tensor(1.)
+    """
+    return _first_component(activations * gradients)
+
+
+def _weighted(activations: Layer, weights: Float[Tensor, "b c"]) -> Maps:
+    return torch.einsum("bc,bc...->b...", weights, activations)
+
+
+def _first_component(values: Layer) -> Maps:
+    """``A v₁`` of ``A = U Σ Vᵀ`` ``(places, channels)``, through the smaller Gram matrix.
+
+    ``A v₁ = σ₁ u₁``: with places × places the eigenvector is ``u₁`` itself. A singular vector has no sign of its own:
+    the extreme of larger magnitude is made positive.
+    """
+    places = values.flatten(2).transpose(1, 2).double()
+    if places.shape[1] <= places.shape[2]:
+        eigenvalues, vectors = torch.linalg.eigh(places @ places.transpose(1, 2))
+        component = vectors[..., -1] * eigenvalues[..., -1:].clamp(min=0).sqrt()
+    else:
+        _, vectors = torch.linalg.eigh(places.transpose(1, 2) @ places)
+        component = (places @ vectors[..., -1:]).squeeze(-1)
+    flip = component.amin(dim=1).abs() > component.amax(dim=1).abs()
+    signed = torch.where(flip.unsqueeze(1), -component, component)
+    return signed.to(values.dtype).reshape(values.shape[0], *values.shape[2:])
