@@ -31,14 +31,11 @@ def test_two_cells_on_four_pixels_by_hand():
     assert resize(np.array([[0.0, 1.0]]), (1, 4)).tolist() == [[0.0, 0.25, 0.75, 1.0]]
 
 
+LENGTHS = st.integers(1, 40)
+
+
 @settings(max_examples=40)
-@given(
-    st.integers(1, 9),
-    st.integers(1, 9),
-    st.integers(1, 40),
-    st.integers(1, 40),
-    st.floats(-4, 4, allow_subnormal=False),
-)
+@given(LENGTHS, LENGTHS, LENGTHS, LENGTHS, st.floats(-4, 4, width=32, allow_subnormal=False))
 def test_a_constant_stays_constant(height, width, rows, columns, value):
     resized = resize(np.full((height, width), value), (rows, columns))
     assert np.allclose(resized, value, rtol=1e-6, atol=0)
