@@ -39,24 +39,20 @@ class NoAttention:
     reason: str
 
 
-def _query(adapter: Adapter, tokens: int) -> Query:
+def _query(adapter: Adapter, grid: Grid) -> Query:
     """Whose attention matters: prefix tokens may be mere registers, so it is what the score reads that tells.
 
     Where the last output over the tokens has a gradient on patches the answer is read from their mean, else from the
     class token.
     """
+    tokens = grid.prefix + grid.cells
     over_tokens = [
         call
         for call in adapter.trace.calls
         if call.on_path and call.grid is not None and call.grid.layout == "tokens" and call.shape[1] == tokens
     ]
-    reads_patches = over_tokens[-1].reaches_target if over_tokens else not _has_prefix(adapter, tokens)
+    reads_patches = over_tokens[-1].reaches_target if over_tokens else not grid.prefix
     return "mean of tokens" if reads_patches else "class token"
-
-
-def _has_prefix(adapter: Adapter, tokens: int) -> bool:
-    grids = (call.grid for call in adapter.trace.calls if call.grid is not None and call.shape[1:2] == (tokens,))
-    return any(grid.prefix > 0 for grid in grids)
 
 
 def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAttention:
@@ -76,7 +72,7 @@ def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAtt
         tokens = matching[-1].shape[-1]
         chained = [weights for weights in matching if weights.shape[-1] == tokens]
         grid = grids[tokens]
-        query = _query(adapter, tokens)
+        query = _query(adapter, grid)
         return GlobalAttention(grid, len(chained), chained[-1].shape[1], query)
     if recorder.windowed or recorder.weights:
         return NoAttention(
