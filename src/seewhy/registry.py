@@ -2,35 +2,77 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from seewhy.values import ConfigError, nearest
 
-Reads = Literal["activations", "gradients", "attention"]
+Reads = Literal["activations", "gradients", "attention", "attention_gradients", "inputs", "input_gradients"]
+Channels = Literal["sum", "largest"]
 Function = TypeVar("Function", bound=Callable[..., Any])
+GIVEN = {"probe", "inputs", "query", "prefix"}
+"""Parameters that asking fills in; the keyword-only rest of a method's signature are its settings."""
 
 
 @dataclass(frozen=True)
 class Method:
     """A registered attribution method and the facts everything else is derived from.
 
-    ``reads`` names what one pass must leave behind for it; ``signed`` says whether negative values mean something;
-    ``linear`` whether it is linear in the target; ``cite`` where the formula stands.
+    A method either ``reads`` what one pass leaves behind, as a pure function of tensors, or ``asks`` the model again:
+    then its function takes ``(probe, inputs)`` and returns an ``Explanation``. ``signed`` says whether negative values
+    mean something; ``linear`` whether it is linear in the target; ``cite`` where the formula stands. ``channels`` is
+    how a map is made of an input-space answer per channel: their sum, or the largest magnitude. ``also`` are other
+    names.
     """
 
     name: str
     function: Callable[..., Any]
     reads: tuple[Reads, ...]
+    asks: bool
     signed: bool
     linear: bool
+    channels: Channels
     cite: str
+    also: tuple[str, ...]
 
     @property
     def purpose(self) -> str:
         """The first line of the function's documentation."""
         return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings a user may give and their defaults (``inspect.Parameter.empty`` where one must be given)."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            parameter.name: parameter.default
+            for parameter in parameters
+            if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in GIVEN
+        }
+
+    @property
+    def needs_layer(self) -> bool:
+        """Whether it explains through a layer with a grid."""
+        return "activations" in self.reads or "gradients" in self.reads or "layer" in self.settings
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it explains through the attention over all tokens."""
+        return "attention" in self.reads or "attention_gradients" in self.reads
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise ``ConfigError`` SW-F12 for a setting the method does not have."""
+        for name in settings:
+            if name not in self.settings:
+                known = ", ".join(self.settings) or "none"
+                raise ConfigError(
+                    "SW-F12",
+                    f"the method {self.name!r} has no setting {name!r}; its settings: {known}",
+                    near=nearest(name, self.settings),
+                    fix="use one of these",
+                )
 
 
 class Methods(Mapping[str, Method]):
@@ -38,17 +80,21 @@ class Methods(Mapping[str, Method]):
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self._names: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Method:
-        try:
-            return self._methods[name]
-        except KeyError:
+        known = self._names.get(str(name).lower())
+        if known is None:
             raise ConfigError(
                 "SW-F10",
                 f"there is no method {name!r}",
-                near=nearest(name, self._methods),
+                near=nearest(str(name), self._names),
                 fix="choose a listed method",
-            ) from None
+            )
+        return self._methods[known]
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).lower() in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._methods)
@@ -57,9 +103,11 @@ class Methods(Mapping[str, Method]):
         return len(self._methods)
 
     def add(self, entry: Method) -> None:
-        """Register a method under a name not yet taken."""
-        if entry.name in self._methods:
-            raise ConfigError("SW-F11", f"the method name {entry.name!r} is taken", fix="choose another name")
+        """Register a method under names not yet taken."""
+        for name in (entry.name, *entry.also):
+            if name in self._names:
+                raise ConfigError("SW-F11", f"the method name {name!r} is taken", fix="choose another name")
+            self._names[name] = entry.name
         self._methods[entry.name] = entry
 
 
@@ -67,12 +115,20 @@ METHODS = Methods()
 
 
 def method(
-    name: str, *, reads: tuple[Reads, ...], signed: bool, cite: str, linear: bool = False
+    name: str,
+    *,
+    reads: tuple[Reads, ...] = (),
+    asks: bool = False,
+    signed: bool,
+    cite: str,
+    linear: bool = False,
+    channels: Channels = "sum",
+    also: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]:
-    """Register the decorated pure function as an attribution method and return it unchanged."""
+    """Register the decorated function as an attribution method and return it unchanged."""
 
     def register(function: Function) -> Function:
-        METHODS.add(Method(name, function, reads, signed, linear, cite))
+        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also))
         return function
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,10 @@ class Logit:
     def bind(self, outputs: Float[Tensor, "b c"]) -> Logit:
         """One class per record, validated against the number of outputs."""
         return Logit(index=tuple(self._classes(outputs).tolist()), rank=self.rank)
+
+    def take(self, rows: Sequence[int]) -> Logit:
+        """The same question of these records."""
+        return Logit(_taken(self.index, rows), self.rank)
 
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
         return outputs.gather(1, self._classes(outputs).unsqueeze(1)).squeeze(1)
@@ -62,6 +67,10 @@ class Probability:
         """One class per record, validated against the number of outputs."""
         return Probability(Logit(self.index).bind(outputs).index)
 
+    def take(self, rows: Sequence[int]) -> Probability:
+        """The same question of these records."""
+        return Probability(_taken(self.index, rows))
+
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
         return Logit(self.index)(outputs.softmax(dim=1))
 
@@ -75,9 +84,18 @@ class EmbeddingNorm:
         del outputs
         return self
 
+    def take(self, rows: Sequence[int]) -> Target:
+        """Nothing depends on the record."""
+        del rows
+        return self
+
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
         length: Tensor = outputs.norm(dim=1)
         return length
+
+
+def _taken(index: int | tuple[int, ...] | None, rows: Sequence[int]) -> int | tuple[int, ...] | None:
+    return tuple(index[row] for row in rows) if isinstance(index, tuple) else index
 
 
 def check_class(index: int, classes: int) -> None:

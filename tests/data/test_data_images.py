@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from seewhy.data.records import Normalisation
+from seewhy.pixels import Normalisation
 from seewhy.values import DataError
 
 PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

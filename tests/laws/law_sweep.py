@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-import seewhy.methods.attention
-import seewhy.methods.cam  # noqa: F401  (importing a room of methods registers them)
+import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.capture.probe import Probe
-from seewhy.capture.tokens import GlobalAttention, find_attention
-from seewhy.core import Capture, Target, Wants
+from seewhy.core import Explanation, Target
+from seewhy.methods.ask import Asked
 from seewhy.models.adapter import Adapter
+from seewhy.pixels import Normalisation
 from seewhy.registry import METHODS, Method
 from seewhy.targets import Logit
 from toys import ChannelsLastNet, ConvNet, Vit
@@ -55,6 +54,15 @@ SUBJECTS = (
 )
 
 
+NORMALISATION = Normalisation((0.4, 0.5), (0.2, 0.3))
+
+FEW: dict[str, dict[str, object]] = {}
+"""Settings that keep a sampling method short enough to be swept; the laws hold for any number of samples."""
+
+ONLY_FOR: dict[str, Callable[[Subject], bool]] = {}
+"""Methods that cannot be asked of every subject."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One method on one subject."""
@@ -62,50 +70,35 @@ class Case:
     method: Method
     subject: Subject
 
-    def explain(self, model: nn.Module, inputs: Inputs, targets: Sequence[Target] = (Logit(),)) -> Tensor:
-        """Raw answers ``(K, B, ...)``; a method that reads no gradient answers all targets alike."""
-        return answer(self.method, *pass_over(self.method, model, inputs, targets))
+    def ask(
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Sequence[Target] = (Logit(),),
+        **settings: object,
+    ) -> Explanation:
+        """The explanation by a fresh probe, its model traced on these inputs."""
+        return self.again(Adapter(model, inputs, normalisation=NORMALISATION), inputs, targets, **settings)
 
+    def again(
+        self, adapter: Adapter, inputs: Inputs, targets: Sequence[Target] = (Logit(),), **settings: object
+    ) -> Explanation:
+        """The explanation of a model that was traced before."""
+        asked = Asked(self.method.name, settings={**FEW.get(self.method.name, {}), **settings})
+        return asked(Probe(adapter, targets), inputs)
 
-def pass_over(
-    method: Method, model: nn.Module, inputs: Inputs, targets: Sequence[Target]
-) -> tuple[Capture, GlobalAttention | None]:
-    """Everything the method reads, from one pass; traced on these inputs."""
-    adapter = Adapter(model, inputs)
-    attends = "attention" in method.reads
-    layer = (adapter.target_layer.layer,) if "activations" in method.reads else ()
-    found = find_attention(adapter, inputs) if attends else None
-    tokens = found.tokens if isinstance(found, GlobalAttention) else None
-    calls = range(found.calls) if isinstance(found, GlobalAttention) else ()
-    wants = Wants(
-        activations=layer,
-        gradients=layer if "gradients" in method.reads else (),
-        attention=attends,
-        heads_of=tuple(calls),
-    )
-    capture = Probe(adapter, targets, tokens=tokens).capture(inputs, wants)
-    return capture, found if isinstance(found, GlobalAttention) else None
-
-
-def answer(method: Method, capture: Capture, attention: GlobalAttention | None) -> Tensor:
-    arguments: dict[str, object] = {}
-    if attention is not None:
-        takes_all_layers = "Sequence" in str(inspect.signature(method.function).parameters["attention"].annotation)
-        arguments["attention"] = capture.attention if takes_all_layers else capture.attention[-1]
-        arguments |= {"query": attention.query, "prefix": attention.grid.prefix}
-    if "activations" in method.reads:
-        (arguments["activations"],) = capture.activations.values()
-    if "gradients" not in method.reads:
-        return torch.stack([method.function(**arguments)] * len(capture.targets))
-    (gradients,) = capture.gradients.values()
-    return torch.stack([method.function(**arguments, gradients=gradient) for gradient in gradients])
+    def explain(
+        self, model: nn.Module, inputs: Inputs, targets: Sequence[Target] = (Logit(),), **settings: object
+    ) -> Tensor:
+        """Raw maps ``(K, B, *S)``; a method that asks about no class answers all targets alike."""
+        return self.ask(model, inputs, targets, **settings).maps["image"]
 
 
 CASES = [
     Case(method, subject)
     for method in METHODS.values()
     for subject in SUBJECTS
-    if subject.attends or "attention" not in method.reads
+    if (subject.attends or not method.needs_attention) and ONLY_FOR.get(method.name, lambda _: True)(subject)
 ]
 LINEAR = [case for case in CASES if case.method.linear]
 

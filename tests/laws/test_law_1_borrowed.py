@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
-from law_sweep import CASES, Case, Inputs, named
+from law_sweep import CASES, NORMALISATION, Case, Inputs, named
 from torch import Tensor, nn
 
 from borrowed import unchanged
 from seewhy.capture.probe import Probe
-from seewhy.capture.tokens import find_attention
+from seewhy.capture.tokens import attention_of, find_attention
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
@@ -41,6 +42,32 @@ def test_every_method_returns_the_model_as_lent(case: Case) -> None:
         case.explain(model, inputs)
 
 
+class Interrupted(Exception):
+    """Stands for whatever a user's code may raise."""
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.subject.name in ("2-D convolutions", "tokens")], ids=named
+)
+def test_every_method_that_is_interrupted_returns_the_model_as_lent(case: Case) -> None:
+    """The model raises in the first call behind the trace that the method makes, and again in its second."""
+    model, inputs = case.subject.model().train(), case.subject.inputs()
+    adapter = Adapter(model, inputs, normalisation=NORMALISATION)
+    if case.method.needs_attention:
+        attention_of(adapter)
+    calls = iter(range(1000))
+    handle = model.head.register_forward_hook(lambda *_: _raise(Interrupted) if next(calls) == fail_at else None)
+    for fail_at in (0, 1):
+        calls = iter(range(1000))
+        with unchanged(model, *inputs.values()), suppress(Interrupted):
+            case.again(adapter, inputs)
+    handle.remove()
+
+
+def _raise(error: type[BaseException]) -> None:
+    raise error
+
+
 @pytest.mark.parametrize("requires_grad", [True, False])
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad, torch.inference_mode])
 def test_a_model_in_use_is_returned_as_lent(mode: Callable[[], object], requires_grad: bool) -> None:
@@ -52,10 +79,6 @@ def test_a_model_in_use_is_returned_as_lent(mode: Callable[[], object], requires
         probe = Probe(adapter, [Logit(), Logit(2)])
         probe.score(inputs, edit={"stem": torch.zeros_like})
         probe.capture(inputs, WANTS)
-
-
-class Interrupted(Exception):
-    """Stands for whatever a user's code may raise."""
 
 
 @pytest.mark.parametrize("error", [Interrupted, KeyboardInterrupt])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -25,6 +26,9 @@ class Weighted:
 
     def __call__(self, outputs: Tensor) -> Tensor:
         return self.first * outputs[:, 0] + self.second * outputs[:, 2]
+
+    def take(self, rows: Sequence[int]) -> Target:
+        return self
 
 
 @pytest.mark.parametrize("case", LINEAR, ids=named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -10,13 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.capture.attention import AttentionRecorder
+from seewhy.capture.backward import partial_backwards
 from seewhy.capture.taps import Tapped, edits, taps
 from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
 from seewhy.models.layers import OUTPUTS, Layer
 from seewhy.models.trace import is_in_place_conflict
-from seewhy.values import LayerError, ModelError
+from seewhy.values import ModelError
 
 Edit = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -38,6 +40,33 @@ class Probe:
         self.adapter = adapter
         self.targets = tuple(targets)
         self._tokens = tokens
+
+    def asking(self, targets: Sequence[Target]) -> Probe:
+        """The same model, other questions."""
+        other = copy.copy(self)
+        other.targets = tuple(targets)
+        return other
+
+    def over(self, tokens: int) -> Probe:
+        """The same, reading attention over this many tokens only."""
+        other = copy.copy(self)
+        other._tokens = tokens
+        return other
+
+    def on(self, adapter: Adapter) -> Probe:
+        """The same questions to another model."""
+        other = copy.copy(self)
+        other.adapter = adapter
+        return other
+
+    def settled(self, inputs: Inputs) -> tuple[Probe, Float[Tensor, "k b"]]:
+        """The questions with "the predicted class" settled on these clean inputs, and the clean scores ``(K, B)``."""
+        capture = self.capture(inputs, Wants())
+        return self.asking(capture.targets), capture.scores
+
+    def take(self, rows: Sequence[int]) -> Probe:
+        """The settled questions of these records, in this order; a record may occur several times."""
+        return self.asking([target.take(rows) for target in self.targets])
 
     def score(self, inputs: Inputs, edit: Edit | None = None) -> Float[Tensor, "k b"]:
         """The score of every target for every record, ``(K, B)``; ``edit={layer: fn}`` replaces a layer's output."""
@@ -76,30 +105,41 @@ class Probe:
     def _capture(self, inputs: Inputs, wants: Wants, edit: Edit | None, *, full_graph: bool) -> Capture:
         layers = self._layers(wants)
         grids = {name: self.adapter.grid(name) for name in (*wants.activations, *wants.gradients)}
-        differentiated = wants.gradients if self.targets else ()
-        differentiate = tuple(layers[name] for name in differentiated)
+        differentiate = tuple(layers[name] for name in wants.gradients) if self.targets else ()
         model = self.adapter.model
         with borrowed(model), edits(model, self._changes(edit)):
-            inputs = self._on_device(inputs)
-            recorder = self._recorder(inputs, wants)
+            given = self._on_device(inputs)
+            leaves = _input_leaves(given) if wants.input_gradients and self.targets else {}
+            recorder = self._recorder(given, wants)
             with (
                 taps(model, tuple(layers.values()), differentiate=differentiate) as tapped,
-                torch.set_grad_enabled(full_graph),
+                torch.set_grad_enabled(full_graph or bool(leaves)),
                 recorder or nullcontext(),
             ):
-                raw = self.adapter.call(inputs)
-            with torch.set_grad_enabled(bool(differentiate)):
-                outputs = self.adapter.outputs(raw, batch=_batch(inputs))
+                raw = self.adapter.call(given | {name: leaf.clone() for name, leaf in leaves.items()})
+            sources = {name: tapped[layers[name]] for name in wants.gradients if differentiate}
+            sources |= {_input_name(name): leaf for name, leaf in leaves.items()}
+            sources |= {
+                _call_name(call): source for call, (source, _) in enumerate(recorder.sources if recorder else ())
+            }
+            with torch.set_grad_enabled(bool(sources)):
+                outputs = self.adapter.outputs(raw, batch=_batch(given))
                 targets = self.bound(outputs.detach())
                 scores = _scores(targets, outputs)
-                gradients = _partial_backwards(scores, [tapped[layer] for layer in differentiate], differentiated)
+                gradients = partial_backwards(scores, sources)
         return Capture(
             outputs=outputs.detach(),
             scores=_stacked(scores, outputs).detach(),
             targets=targets,
             activations={name: _full(grids[name].apply(tapped[layers[name]].detach())) for name in wants.activations},
-            gradients={name: _full(torch.stack([grids[name].apply(g) for g in gradients[name]])) for name in gradients},
+            gradients={
+                name: _full(torch.stack([grids[name].apply(g) for g in gradients[name]]))
+                for name in wants.gradients
+                if name in gradients
+            },
             attention=tuple(recorder.weights) if recorder else (),
+            attention_gradients=_attention_gradients(recorder, gradients),
+            input_gradients={name: _full(gradients[_input_name(name)]) for name in leaves},
             embedding=self._embedding(wants.embedding, layers, tapped, outputs.detach()),
         )
 
@@ -120,13 +160,14 @@ class Probe:
         return _full(self.adapter.embedding_of(name, tensor))
 
     def _recorder(self, inputs: Inputs, wants: Wants) -> AttentionRecorder | None:
-        if not wants.attention:
+        if not (wants.attention or wants.attention_gradients):
             return None
-        keep = frozenset(wants.heads_of)
+        every, keep = wants.attention_gradients, frozenset(wants.heads_of)
         return AttentionRecorder(
             batch=_batch(inputs),
             tokens=self._tokens,
-            reduce=lambda call, weights: weights if call in keep else weights.mean(dim=1, keepdim=True),
+            reduce=lambda call, weights: weights if every or call in keep else weights.mean(dim=1, keepdim=True),
+            differentiate=wants.attention_gradients and bool(self.targets),
         )
 
     def _on_device(self, inputs: Inputs) -> Inputs:
@@ -148,29 +189,33 @@ def _stacked(scores: Sequence[Float[Tensor, " b"]], outputs: Float[Tensor, "b c"
     return torch.stack(tuple(scores)) if scores else outputs.new_zeros((0, outputs.shape[0]))
 
 
-def _partial_backwards(
-    scores: Sequence[Float[Tensor, " b"]], leaves: Sequence[Tensor], names: Sequence[str]
-) -> dict[str, list[Tensor]]:
-    """The gradient of each target's summed score at each leaf; records do not mix, so the sum separates."""
-    if not leaves or not scores:
-        return {}
-    if not scores[0].requires_grad:
-        raise LayerError(
-            "SW-L13",
-            f"the score has no gradient path to {', '.join(names)}",
-            fix="choose a layer the outputs depend on; no_grad() or detach() in the model's forward cuts the path",
-        )
-    gradients: dict[str, list[Tensor]] = {name: [] for name in names}
-    last = len(scores) - 1
-    for index, score in enumerate(scores):
-        found = torch.autograd.grad(score.sum(), leaves, retain_graph=index < last, allow_unused=True)
-        for name, gradient in zip(names, found, strict=True):
-            if gradient is None:
-                raise LayerError(
-                    "SW-L13", f"the score has no gradient path to {name}", fix="choose a layer the outputs depend on"
-                )
-            gradients[name].append(gradient.detach())
-    return gradients
+def _input_leaves(inputs: Inputs) -> Inputs:
+    """Copies of the floating-point inputs at which gradients can be taken; the caller's tensors stay as they are."""
+    return {
+        name: tensor.detach().clone().requires_grad_(True)
+        for name, tensor in inputs.items()
+        if tensor.is_floating_point()
+    }
+
+
+def _attention_gradients(
+    recorder: AttentionRecorder | None, gradients: Mapping[str, Float[Tensor, "k ..."]]
+) -> tuple[Float[Tensor, "k b h n n"], ...]:
+    if recorder is None:
+        return ()
+    found = []
+    for call, (_, to_weights) in enumerate(recorder.sources):
+        per_target = [_full(to_weights(gradient)) for gradient in gradients[_call_name(call)]]
+        found.append(torch.stack([weights if weights.ndim == 4 else weights.unsqueeze(1) for weights in per_target]))
+    return tuple(found)
+
+
+def _input_name(name: str) -> str:
+    return f"the input {name!r}"
+
+
+def _call_name(call: int) -> str:
+    return f"attention call {call}"
 
 
 def _full(tensor: Tensor) -> Tensor:

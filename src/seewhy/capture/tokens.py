@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,3 +81,13 @@ def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAtt
             "Grad-CAM suits this model (generate_gradcam=true)"
         )
     return NoAttention("the model has no attention layers; Grad-CAM suits it (generate_gradcam=true)")
+
+
+_found: weakref.WeakKeyDictionary[Adapter, GlobalAttention | NoAttention] = weakref.WeakKeyDictionary()
+
+
+def attention_of(adapter: Adapter) -> GlobalAttention | NoAttention:
+    """:func:`find_attention` on the inputs the model was traced with, asked once per adapter."""
+    if adapter not in _found:
+        _found[adapter] = find_attention(adapter, adapter.example)
+    return _found[adapter]

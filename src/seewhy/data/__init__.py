@@ -6,7 +6,8 @@ from seewhy.data.cmr_acdc import CmrAcdc
 from seewhy.data.custom import CustomDataset
 from seewhy.data.image_folder import ImageFolder
 from seewhy.data.manifest import Manifest
-from seewhy.data.records import Batch, Dataset, Normalisation, Record, RecordRef
+from seewhy.data.records import Batch, Dataset, Record, RecordRef
+from seewhy.pixels import Normalisation
 
 __all__ = [
     "Batch",

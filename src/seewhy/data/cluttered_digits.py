@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.data.masks import box_of
-from seewhy.data.records import Normalisation, Record, RecordRef
+from seewhy.data.records import Record, RecordRef
 from seewhy.data.settings import check_class_names, check_counts, check_seed, check_size
+from seewhy.pixels import Normalisation
 from seewhy.values import Geometry, Json
 
 RECIPE: Final = 1  # raised whenever the same seed would give other pixels

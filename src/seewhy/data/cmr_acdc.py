@@ -19,9 +19,10 @@ from seewhy.data.geometry import mask_to_input, resample
 from seewhy.data.images import Preprocessing, to_unit
 from seewhy.data.masks import box_of
 from seewhy.data.nifti import Volume, open_volume
-from seewhy.data.records import Record, RecordRef, to_rgb8
+from seewhy.data.records import Record, RecordRef
 from seewhy.data.settings import check_directory, check_seed, check_split_ratio
 from seewhy.data.splitting import stratified_splits
+from seewhy.pixels import to_rgb8
 from seewhy.values import DataError, Json
 
 HALF: Final = (0.5, 0.5, 0.5)

@@ -14,9 +14,10 @@ from torch.utils.data import Subset
 
 from seewhy.data.items import Item, read_id, read_item
 from seewhy.data.loaders import split_datasets
-from seewhy.data.records import Normalisation, Record, RecordRef, duplicate_id, to_rgb8
+from seewhy.data.records import Record, RecordRef, duplicate_id
 from seewhy.data.seeding import seeded
 from seewhy.data.settings import check_names
+from seewhy.pixels import Normalisation, to_rgb8
 from seewhy.values import DataError, Geometry, Json
 
 ID_ATTRIBUTES = ("record_ids", "ids")

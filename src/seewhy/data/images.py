@@ -16,8 +16,8 @@ from torch import Tensor
 from seewhy.data.conversion import Color
 from seewhy.data.decoding import MAX_PIXELS, Decoded, decode
 from seewhy.data.geometry import Size, centre_crop, kept_fraction, resample, stretch
-from seewhy.data.records import Normalisation
 from seewhy.data.settings import check_background, check_choice, check_frame, check_max_pixels, check_ratio
+from seewhy.pixels import Normalisation
 from seewhy.values import DataError, Geometry, Json
 
 CROPS: Final = ("center", "none")

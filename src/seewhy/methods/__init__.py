@@ -1,1 +1,7 @@
-"""Answers: attribution methods as pure functions of what a capture holds."""
+"""Answers: attribution methods. Importing this room registers every method in it."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

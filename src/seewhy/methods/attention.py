@@ -52,12 +52,6 @@ def rollout(
     return row
 
 
-@method(
-    "attention_heads",
-    reads=("attention",),
-    signed=False,
-    cite="Vaswani et al. 2017, arXiv:1706.03762, eq. 1, row of the class token",
-)
 def attention_heads(
     attention: Float[Tensor, "b h n n"], *, query: Query = "class token", prefix: int = 1
 ) -> Float[Tensor, "b h n"]:

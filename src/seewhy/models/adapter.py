@@ -27,6 +27,7 @@ from seewhy.models.layers import (
     has_head,
 )
 from seewhy.models.trace import Trace, trace_model
+from seewhy.pixels import Normalisation
 from seewhy.values import LayerError, ModelError, nearest
 
 Precision = Literal["32", "bf16", "16"]
@@ -38,7 +39,8 @@ class Adapter:
     """A model, and what was learnt about it by tracing it once on example inputs.
 
     ``headless`` says that the outputs are features rather than logits. By default a model that calls itself so
-    (``num_classes == 0``) is believed. The model is never moved: inputs follow it to its device.
+    (``num_classes == 0``) is believed. ``normalisation`` says how the input's values came from pixels, for baselines
+    that are colours; None where nobody knows. The model is never moved: inputs follow it to its device.
     """
 
     def __init__(
@@ -48,14 +50,16 @@ class Adapter:
         *,
         headless: bool | None = None,
         precision: Precision = "32",
+        normalisation: Normalisation | None = None,
     ) -> None:
         self.model = unwrapped(model)
         self.precision = precision
         self.device = _device_of(self.model)
         self.headless = getattr(self.model, "num_classes", None) == 0 if headless is None else headless
         self._names = _argument_names(self.model, example)
-        few = {name: tensor[:2].to(self.device) for name, tensor in example.items()}
-        self.trace: Trace = trace_model(self.model, self.call, self.outputs, few)
+        self.normalisation = normalisation
+        self.example = {name: tensor[:2].detach().to(self.device) for name, tensor in example.items()}
+        self.trace: Trace = trace_model(self.model, self.call, self.outputs, self.example)
 
     def call(self, inputs: Inputs) -> Any:
         """The model's own output for a batch on its device."""
@@ -88,6 +92,11 @@ class Adapter:
                 fix="wrap the model so that it returns one row of logits for each record",
             )
         return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+    @property
+    def spatial_inputs(self) -> tuple[str, ...]:
+        """The inputs that have space or time, which maps are made for."""
+        return tuple(name for name, tensor in self.example.items() if tensor.ndim >= 3)
 
     @property
     def has_head(self) -> bool:
