@@ -32,9 +32,10 @@ def test_the_default_layer_has_the_grid_the_strides_give(subject: Subject) -> No
     assert adapter.grid(adapter.target_layer.layer).size == GRIDS[subject.name]
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case.method.reads == ("activations", "gradients")], ids=named
-)
+CAMS = [case for case in CASES if case.method.reads == ("activations", "gradients")]
+
+
+@pytest.mark.parametrize("case", CAMS, ids=named)
 def test_the_map_moves_with_what_it_shows(case: Case) -> None:
     """Light up one cell of the layer by an edit: only that cell of the map may change."""
     inputs = case.subject.inputs(records=1)
