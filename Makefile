@@ -30,8 +30,8 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 test: $(READY) ## the tests that every change must pass
 	$(PYTEST)
 
-test-all: $(READY) ## the tests and the long sweeps
-	$(PYTEST) -m ""
+test-all: test ## the tests, then the long sweeps
+	$(PYTEST) -m slow
 
 lint: $(READY) ## style, and formatting without changing a file
 	$(BIN)/ruff check
