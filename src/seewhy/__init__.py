@@ -16,6 +16,55 @@ if TYPE_CHECKING:
     from seewhy.data.custom import CustomDataset as CustomDataset
     from seewhy.data.image_folder import ImageFolder as ImageFolder
     from seewhy.data.manifest import Manifest as Manifest
+    from seewhy.explain.comparison import Comparison as Comparison
+    from seewhy.explain.comparison import compare_methods as compare_methods
+    from seewhy.explain.explainer import Explainer as Explainer
+    from seewhy.explain.explainers import KPCACAM as KPCACAM
+    from seewhy.explain.explainers import LIME as LIME
+    from seewhy.explain.explainers import RISE as RISE
+    from seewhy.explain.explainers import AblationCAM as AblationCAM
+    from seewhy.explain.explainers import Attention as Attention
+    from seewhy.explain.explainers import AttentionFlow as AttentionFlow
+    from seewhy.explain.explainers import AttentionMaxFlow as AttentionMaxFlow
+    from seewhy.explain.explainers import AttentionRelevance as AttentionRelevance
+    from seewhy.explain.explainers import AttentionRollout as AttentionRollout
+    from seewhy.explain.explainers import DeepLIFT as DeepLIFT
+    from seewhy.explain.explainers import EigenCAM as EigenCAM
+    from seewhy.explain.explainers import EigenGradCAM as EigenGradCAM
+    from seewhy.explain.explainers import External as External
+    from seewhy.explain.explainers import FullGrad as FullGrad
+    from seewhy.explain.explainers import GradCAM as GradCAM
+    from seewhy.explain.explainers import GradCAMElementWise as GradCAMElementWise
+    from seewhy.explain.explainers import GradCAMPlusPlus as GradCAMPlusPlus
+    from seewhy.explain.explainers import Gradient as Gradient
+    from seewhy.explain.explainers import GradientSHAP as GradientSHAP
+    from seewhy.explain.explainers import GuidedBackprop as GuidedBackprop
+    from seewhy.explain.explainers import GuidedGradCAM as GuidedGradCAM
+    from seewhy.explain.explainers import HiResCAM as HiResCAM
+    from seewhy.explain.explainers import InputXGradient as InputXGradient
+    from seewhy.explain.explainers import IntegratedGradients as IntegratedGradients
+    from seewhy.explain.explainers import KernelSHAP as KernelSHAP
+    from seewhy.explain.explainers import LayerCAM as LayerCAM
+    from seewhy.explain.explainers import LayerFusion as LayerFusion
+    from seewhy.explain.explainers import LeGrad as LeGrad
+    from seewhy.explain.explainers import MeanOfMethods as MeanOfMethods
+    from seewhy.explain.explainers import MinusRandom as MinusRandom
+    from seewhy.explain.explainers import Occlusion as Occlusion
+    from seewhy.explain.explainers import PatchAttention as PatchAttention
+    from seewhy.explain.explainers import RandomMap as RandomMap
+    from seewhy.explain.explainers import Saliency as Saliency
+    from seewhy.explain.explainers import ScoreCAM as ScoreCAM
+    from seewhy.explain.explainers import SmoothGrad as SmoothGrad
+    from seewhy.explain.explainers import TestTimeAugmentation as TestTimeAugmentation
+    from seewhy.explain.explainers import VarGrad as VarGrad
+    from seewhy.explain.explainers import XGradCAM as XGradCAM
+    from seewhy.explain.loading import load_image as load_image
+    from seewhy.explain.loading import load_model as load_model
+    from seewhy.explain.prediction_table import save_predictions as save_predictions
+    from seewhy.explain.predictions import explain_prediction as explain_prediction
+    from seewhy.explain.predictions import quick_explain as quick_explain
+    from seewhy.explain.predictions import visualize_batch as visualize_batch
+    from seewhy.explain.result import Result as Result
     from seewhy.models.adapter import Adapter as Adapter
     from seewhy.pipeline.run import run as run
     from seewhy.pipeline.summary import Summary as Summary
@@ -25,7 +74,61 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_EXPLAINERS = (
+    "AblationCAM",
+    "Attention",
+    "AttentionFlow",
+    "AttentionMaxFlow",
+    "AttentionRelevance",
+    "AttentionRollout",
+    "DeepLIFT",
+    "EigenCAM",
+    "EigenGradCAM",
+    "External",
+    "FullGrad",
+    "GradCAM",
+    "GradCAMElementWise",
+    "GradCAMPlusPlus",
+    "Gradient",
+    "GradientSHAP",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "HiResCAM",
+    "InputXGradient",
+    "IntegratedGradients",
+    "KPCACAM",
+    "KernelSHAP",
+    "LIME",
+    "LayerCAM",
+    "LayerFusion",
+    "LeGrad",
+    "MeanOfMethods",
+    "MinusRandom",
+    "Occlusion",
+    "PatchAttention",
+    "RISE",
+    "RandomMap",
+    "Saliency",
+    "ScoreCAM",
+    "SmoothGrad",
+    "TestTimeAugmentation",
+    "VarGrad",
+    "XGradCAM",
+)
+"""The classes that ask one method each."""
+
 _HOMES = {
+    **dict.fromkeys(_EXPLAINERS, "seewhy.explain.explainers"),
+    "Comparison": "seewhy.explain.comparison",
+    "Explainer": "seewhy.explain.explainer",
+    "Result": "seewhy.explain.result",
+    "compare_methods": "seewhy.explain.comparison",
+    "explain_prediction": "seewhy.explain.predictions",
+    "load_image": "seewhy.explain.loading",
+    "load_model": "seewhy.explain.loading",
+    "quick_explain": "seewhy.explain.predictions",
+    "save_predictions": "seewhy.explain.prediction_table",
+    "visualize_batch": "seewhy.explain.predictions",
     "Adapter": "seewhy.models.adapter",
     "ClutteredDigits": "seewhy.data.cluttered_digits",
     "CmrAcdc": "seewhy.data.cmr_acdc",
@@ -45,6 +148,8 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "visualization":
+        return import_module("seewhy.visualization")
     if name not in _HOMES:
         raise AttributeError(f"module 'seewhy' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -89,7 +89,7 @@ class Methods(Mapping[str, Method]):
                 "SW-F10",
                 f"there is no method {name!r}",
                 near=nearest(str(name), self._names),
-                fix="choose a listed method",
+                fix=f"choose one of {', '.join(sorted(self._methods))}",
             )
         return self._methods[known]
 

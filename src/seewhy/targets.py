@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.core import Target
@@ -45,16 +49,7 @@ class Logit:
                     fix=f"choose a rank from 0 to {classes - 1}",
                 )
             return outputs.detach().topk(self.rank + 1, dim=1).indices[:, self.rank]
-        wanted = (self.index,) * records if isinstance(self.index, int) else self.index
-        if len(wanted) != records:
-            raise TargetError(
-                "SW-T02",
-                f"one class per record is needed, got {len(wanted)} classes for {records} records",
-                fix="give as many classes as the batch has records, or one class for all",
-            )
-        for index in wanted:
-            check_class(index, classes)
-        return torch.tensor(wanted, device=outputs.device)
+        return _one_each(self.index, records, classes).to(outputs.device)
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,74 @@ class Probability:
 
 
 @dataclass(frozen=True)
+class BinaryLogit:
+    """A class of a model with one output: the output itself argues for class 1, its negative for class 0.
+
+    ``index`` is a class, or a tuple with one class per record; None is the predicted one, 1 where the output is at
+    least ``boundary`` (0 for a logit, 0.5 for a probability), which :meth:`bind` settles.
+    """
+
+    index: int | tuple[int, ...] | None = None
+    boundary: float = 0.0
+
+    def bind(self, outputs: Float[Tensor, "b one"]) -> BinaryLogit:
+        """One class per record, validated against the number of outputs."""
+        return BinaryLogit(tuple(self._classes(outputs).tolist()), self.boundary)
+
+    def take(self, rows: Sequence[int]) -> BinaryLogit:
+        """The same question of these records."""
+        return BinaryLogit(_taken(self.index, rows), self.boundary)
+
+    def __call__(self, outputs: Float[Tensor, "b one"]) -> Float[Tensor, " b"]:
+        sign = 2 * self._classes(outputs).to(outputs.dtype) - 1
+        return sign * outputs[:, 0]
+
+    def _classes(self, outputs: Float[Tensor, "b one"]) -> Int[Tensor, " b"]:
+        if self.index is None:
+            return (outputs.detach()[:, 0] >= self.boundary).long()
+        return _one_each(self.index, records=outputs.shape[0], classes=2).to(outputs.device)
+
+
+@dataclass(frozen=True)
+class LabelsAbove:
+    """The sum of the outputs of a multi-label model that reach ``threshold`` on the clean input.
+
+    Which labels those are, :meth:`bind` settles; it raises ``TargetError`` SW-T12 for a record that has none.
+    ``labels`` are the settled ones, one tuple for each record.
+    """
+
+    threshold: float
+    labels: tuple[tuple[int, ...], ...] | None = None
+
+    def bind(self, outputs: Float[Tensor, "b c"]) -> LabelsAbove:
+        """The labels of each record that reach the threshold."""
+        if self.labels is not None:
+            return self
+        found = tuple(tuple(row.nonzero()[:, 0].tolist()) for row in outputs.detach() >= self.threshold)
+        for record, labels in enumerate(found):
+            if not labels:
+                raise TargetError(
+                    "SW-T12",
+                    f"no label of record {record} reaches the threshold; its highest output is "
+                    f"{float(outputs[record].max()):.3g}, and {self.threshold:.3g} is needed",
+                    fix="lower the threshold, or name a label",
+                )
+        return LabelsAbove(self.threshold, found)
+
+    def take(self, rows: Sequence[int]) -> LabelsAbove:
+        """The same question of these records."""
+        settled = None if self.labels is None else tuple(self.labels[row] for row in rows)
+        return LabelsAbove(self.threshold, settled)
+
+    def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+        settled = self.bind(outputs).labels or ()
+        chosen = torch.zeros(outputs.shape, dtype=outputs.dtype)
+        for record, labels in enumerate(settled):
+            chosen[record, list(labels)] = 1
+        return (outputs * chosen.to(outputs.device)).sum(dim=1)
+
+
+@dataclass(frozen=True)
 class EmbeddingNorm:
     """The Euclidean length of the output vector: the question to a model without a head."""
 
@@ -94,6 +157,18 @@ class EmbeddingNorm:
         return length
 
 
+def _one_each(index: int | tuple[int, ...], records: int, classes: int) -> Int[Tensor, " b"]:
+    """One valid class for each record."""
+    wanted = index if isinstance(index, tuple) else (index,) * records
+    if len(wanted) != records:
+        raise TargetError(
+            "SW-T02",
+            f"one class per record is needed, got {len(wanted)} classes for {records} records",
+            fix="give as many classes as the batch has records, or one class for all",
+        )
+    return torch.tensor([class_index(one, classes) for one in wanted], dtype=torch.long)
+
+
 def _taken(index: int | tuple[int, ...] | None, rows: Sequence[int]) -> int | tuple[int, ...] | None:
     return tuple(index[row] for row in rows) if isinstance(index, tuple) else index
 
@@ -106,3 +181,26 @@ def check_class(index: int, classes: int) -> None:
             f"class {index} was asked for, but the model has {classes} outputs (0 to {classes - 1})",
             fix="choose a class in that range, or target_classes=predicted",
         )
+
+
+def class_index(wanted: object, classes: int) -> int:
+    """A class number from an ``int``, a NumPy integer or a tensor or array of one integer, checked against ``classes``.
+
+    Raises ``TargetError``: SW-T10 for anything else (a bool, a float, a name), SW-T01 out of range.
+
+    >>> class_index(torch.tensor(2), 3)
+    2
+    """
+    single = wanted.item() if isinstance(wanted, Tensor | np.generic | np.ndarray) and _is_single(wanted) else wanted
+    if isinstance(single, bool) or not isinstance(single, int):
+        raise TargetError(
+            "SW-T10",
+            f"a class is a whole number, got {type(wanted).__name__} {wanted!r}",
+            fix=f"give a number from 0 to {classes - 1}; a name must first be looked up in the class names",
+        )
+    check_class(single, classes)
+    return single
+
+
+def _is_single(wanted: Tensor | np.generic | NDArray[Any]) -> bool:
+    return math.prod(wanted.shape) == 1 and len(wanted.shape) == 0

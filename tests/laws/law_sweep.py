@@ -56,10 +56,25 @@ SUBJECTS = (
 
 NORMALISATION = Normalisation((0.4, 0.5), (0.2, 0.3))
 
-FEW: dict[str, dict[str, object]] = {}
+FEW: dict[str, dict[str, object]] = {
+    "integrated_gradients": {"steps": 6},
+    "smoothgrad": {"num_samples": 5},
+    "vargrad": {"num_samples": 5},
+    "gradient_shap": {"num_samples": 5},
+    "rise": {"num_masks": 12},
+    "lime": {"num_samples": 60, "segments": 9},
+    "kernel_shap": {"num_samples": 60, "segments": 9},
+    "external": {"name": "captum.Saliency"},
+}
 """Settings that keep a sampling method short enough to be swept; the laws hold for any number of samples."""
 
-ONLY_FOR: dict[str, Callable[[Subject], bool]] = {}
+ONLY_FOR: dict[str, Callable[[Subject], bool]] = {
+    "guided_backprop": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
+    "guided_gradcam": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
+    "lime": lambda subject: len(subject.size) == 2,
+    "kernel_shap": lambda subject: len(subject.size) == 2,
+    "deeplift": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
+}
 """Methods that cannot be asked of every subject."""
 
 

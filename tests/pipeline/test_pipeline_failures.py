@@ -238,7 +238,7 @@ class Forgetful(nn.Module):
 
 def test_an_error_of_ours_that_one_record_meets_is_that_records_too(tmp_path: Path) -> None:
     summary = seewhy.run(Forgetful(), Pictures(ids(6)), tmp_path / "run", **ONLY_GRADCAM)
-    error = "ModelError: [SW-M01] the model returned a mapping without logits, its keys are ['loss']"
+    error = "ModelError: [SW-M01] the model returned dict with 'loss' (1, 3), and none is known to be its logits"
     require_only(tmp_path / "run", summary, BROKEN, "model", error)
 
 

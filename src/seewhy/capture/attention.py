@@ -103,11 +103,12 @@ class AttentionRecorder(TorchFunctionMode):
 
 def _through_projection(given: dict[str, Any]) -> FromSource:
     """From the gradient at the output ``(N, B, D)`` of multi-head attention, back through its output projection."""
-    heads, values = given["num_heads"], _projected_values(given)
-    projection = given["out_proj_weight"].detach()
+    heads, values = given["num_heads"], _full(_projected_values(given))
+    # Outside the model nothing casts: the gradient is in half precision, the weights need not be.
+    projection = _full(given["out_proj_weight"].detach())
 
     def to_weights(gradient: Tensor) -> Tensor:
-        mixed = gradient @ projection
+        mixed = _full(gradient) @ projection
         return _per_head(mixed, heads) @ _per_head(values, heads).transpose(-2, -1)
 
     return to_weights

@@ -44,5 +44,6 @@ def _no_path(name: str) -> LayerError:
     return LayerError(
         "SW-L13",
         f"the score has no gradient path to {name}",
-        fix="choose a layer the outputs depend on; no_grad() or detach() in the model's forward cuts the path",
+        fix="choose a layer the outputs depend on; no_grad() or detach() in the model's forward cuts the path, and "
+        "so do quantised layers: occlusion, rise and scorecam need none",
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seewhy.capture.attention import AttentionRecorder
 from seewhy.capture.backward import partial_backwards
+from seewhy.capture.constants import ConstantParameters
 from seewhy.capture.taps import Tapped, edits, taps
 from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
@@ -114,6 +115,7 @@ class Probe:
             with (
                 taps(model, tuple(layers.values()), differentiate=differentiate) as tapped,
                 torch.set_grad_enabled(full_graph or bool(leaves)),
+                ConstantParameters() if leaves else nullcontext(),
                 recorder or nullcontext(),
             ):
                 raw = self.adapter.call(given | {name: leaf.clone() for name, leaf in leaves.items()})

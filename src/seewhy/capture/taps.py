@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seewhy.models.layers import Layer
+from seewhy.models.layers import Layer, several_tensors, unwatched
+from seewhy.models.outputs import described, entries, rebuilt
+from seewhy.models.trace import watchable
 from seewhy.values import LayerError
 
 
@@ -46,7 +48,7 @@ def taps(model: nn.Module, read: tuple[Layer, ...], *, differentiate: tuple[Laye
     inference. A later one that already carries the graph is left as it is.
     """
     tapped = Tapped()
-    modules = dict(model.named_modules())
+    modules = _watched(model, read)
     handles = []
     try:
         for name in dict.fromkeys(layer.name for layer in read):
@@ -60,6 +62,14 @@ def taps(model: nn.Module, read: tuple[Layer, ...], *, differentiate: tuple[Laye
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _watched(model: nn.Module, layers: Iterable[Layer]) -> dict[str, nn.Module]:
+    """The modules that hooks can watch; raises ``LayerError`` SW-L18 if one of ``layers`` is not among them."""
+    modules = watchable(model)
+    if any(layer.name not in modules for layer in layers):
+        raise unwatched()
+    return modules
 
 
 def _input_tap(layers: list[Layer], tapped: Tapped) -> Callable[[nn.Module, Any], None]:
@@ -108,7 +118,7 @@ def _differentiable(tensor: Tensor) -> Tensor:
 @contextmanager
 def edits(model: nn.Module, changes: Mapping[Layer, Callable[[Tensor], Tensor]]) -> Iterator[None]:
     """Replace layers' outputs while the model runs; raises ``LayerError`` SW-L07 if one of them was not reached."""
-    modules = dict(model.named_modules())
+    modules = _watched(model, changes)
     reached: set[Layer] = set()
     handles = []
     try:
@@ -162,25 +172,8 @@ def _unique_tensor(output: Any, layer: Layer) -> tuple[Tensor, Callable[[Tensor]
     """The only tensor in an output, and how to put a replacement back."""
     if isinstance(output, Tensor):
         return output, lambda tensor: tensor
-    items = (
-        dict(output)
-        if isinstance(output, dict)
-        else dict(enumerate(output if isinstance(output, list | tuple) else ()))
-    )
-    places = [place for place, item in items.items() if isinstance(item, Tensor)]
+    held = entries(output)
+    places = [place for place, entry in held.items() if isinstance(entry, Tensor)]
     if len(places) != 1:
-        raise LayerError(
-            "SW-L12",
-            f"layer {layer} puts out {type(output).__name__} with {len(places)} tensors, where one is needed",
-            fix="choose a layer with one output",
-        )
-    return items[places[0]], lambda tensor: _rebuilt(output, {**items, places[0]: tensor})
-
-
-def _rebuilt(output: Any, items: dict[Any, Any]) -> Any:
-    """A container like ``output`` with other items."""
-    if isinstance(output, dict):
-        return type(output)(items)
-    if hasattr(output, "_make"):
-        return output._make(items.values())
-    return type(output)(items.values())
+        raise several_tensors(layer, described(output))
+    return held[places[0]], lambda tensor: rebuilt(output, {**held, places[0]: tensor})

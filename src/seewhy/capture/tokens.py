@@ -10,7 +10,7 @@ from seewhy.capture.attention import AttentionRecorder
 from seewhy.core import Inputs
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
-from seewhy.models.grid import Grid
+from seewhy.models.grid import Grid, grid_of
 
 Query = Literal["class token", "mean of tokens"]
 
@@ -56,6 +56,23 @@ def _query(adapter: Adapter, grid: Grid) -> Query:
     return "mean of tokens" if reads_patches else "class token"
 
 
+def _token_grids(adapter: Adapter) -> dict[int, Grid]:
+    """The traced token grids by their number of tokens; a stream ``(N, B, D)`` counts, though no layer has its grid."""
+    calls = adapter.trace.calls
+    records = next(iter(adapter.example.values())).shape[0]
+    sizes = list(dict.fromkeys(call.grid.size for call in calls if call.grid is not None))
+    found = {}
+    for call in calls:
+        if call.grid is None and len(call.shape) == 3 and call.shape[1] == records != call.shape[0]:
+            shape = (records, call.shape[0], call.shape[2])
+            grid = grid_of(shape, adapter.trace.input_size, token_grids=sizes, channels="last")
+        else:
+            grid = call.grid
+        if grid is not None and grid.layout == "tokens":
+            found[grid.prefix + grid.cells] = grid
+    return found
+
+
 def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAttention:
     """Run two records once with every square attention recorded, and match it with the traced token grid."""
     few = {name: tensor[:2].to(adapter.device) for name, tensor in example.items()}
@@ -63,11 +80,7 @@ def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAtt
     recorder = AttentionRecorder(batch=batch, reduce=lambda _, weights: weights[:1, :, :1, :1].expand(weights.shape))
     with borrowed(adapter.model), recorder:
         adapter.call(few)
-    grids = {
-        call.grid.prefix + call.grid.cells: call.grid
-        for call in adapter.trace.calls
-        if call.grid is not None and call.grid.layout == "tokens"
-    }
+    grids = _token_grids(adapter)
     matching = [weights for weights in recorder.weights if weights.shape[-1] in grids]
     if matching and not recorder.windowed:
         tokens = matching[-1].shape[-1]
@@ -78,9 +91,9 @@ def find_attention(adapter: Adapter, example: Inputs) -> GlobalAttention | NoAtt
     if recorder.windowed or recorder.weights:
         return NoAttention(
             "attention is computed in windows or over channels, which cannot be chained over the whole image; "
-            "Grad-CAM suits this model (generate_gradcam=true)"
+            "Grad-CAM suits this model"
         )
-    return NoAttention("the model has no attention layers; Grad-CAM suits it (generate_gradcam=true)")
+    return NoAttention("the model has no attention layers; Grad-CAM suits it")
 
 
 _found: weakref.WeakKeyDictionary[Adapter, GlobalAttention | NoAttention] = weakref.WeakKeyDictionary()

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seewhy import __version__
+from seewhy.cli.explain import add_explain, run_explain
+from seewhy.cli.layers import add_layers, run_layers
+from seewhy.cli.selftest import add_selftest, run_selftest
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
+EXIT_BROKEN_PIPE = 141
 
 
 def main() -> None:
-    """The console script."""
-    sys.exit(seewhy(sys.argv[1:]))
+    """The console script; a reader that has seen enough, such as ``head``, ends it quietly."""
+    try:
+        code = seewhy(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_BROKEN_PIPE
+    sys.exit(code)
 
 
 def seewhy(words: Sequence[str]) -> int:
@@ -25,8 +36,11 @@ def seewhy(words: Sequence[str]) -> int:
 
         return generate_artifacts(words[1:])
     asked = _parser().parse_args(words)
+    run: dict[str, Callable[[argparse.Namespace], int]] = {
+        "explain": run_explain, "layers": run_layers, "selftest": run_selftest, "demo": _demo, "verify": _verify,
+    }  # fmt: skip
     try:
-        return _demo(asked) if asked.command == "demo" else _verify(asked.directory)
+        return run[asked.command](asked)
     except SeewhyError as error:
         print(f"error {error}", file=sys.stderr)
         return EXIT_REFUSED
@@ -36,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seewhy", description="See why your vision model decided.")
     parser.add_argument("--version", action="version", version=f"seewhy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_explain(commands)
+    add_layers(commands)
+    add_selftest(commands)
     commands.add_parser("generate", help="embeddings, Grad-CAM and attention maps of a data set (generate_artifacts)")
     demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
     demo.add_argument(
@@ -53,9 +70,10 @@ def _demo(asked: argparse.Namespace) -> int:
     return run_demo(asked.output_dir, train=asked.train)
 
 
-def _verify(directory: Path) -> int:
+def _verify(asked: argparse.Namespace) -> int:
     from seewhy.store.verify import verify
 
+    directory: Path = asked.directory
     findings = verify(directory)
     for finding in findings:
         print(finding)

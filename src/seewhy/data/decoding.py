@@ -67,9 +67,9 @@ def decode(path: Path, *, max_pixels: int = MAX_PIXELS, background: Color = (255
         frames = getattr(opened, "n_frames", 1)
         notes = [f"first of {frames} frames used"] if frames > 1 else []
         plain, changed = to_plain(path.name, opened, background)
-        turn = _orientation(opened)
+        turn = orientation(opened)
         turned = [f"turned upright by EXIF orientation {turn}"] if turn in UPRIGHT else []
-        picture = _upright(plain, turn)
+        picture = upright(plain, turn)
     return Decoded(picture, content_revision, (*notes, *changed, *turned, *complaints))
 
 
@@ -80,7 +80,7 @@ def decode_values(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Shaped[n
     """
     with _told(), open_picture(path, max_pixels) as (opened, content_revision):
         opened.load()
-        values = np.asarray(_upright(opened, _orientation(opened)))
+        values = np.asarray(upright(opened, orientation(opened)))
         colours = len([band for band in opened.getbands() if band not in "Aa"])
         if values.ndim == 3:
             values = values[..., :colours]
@@ -100,12 +100,12 @@ def open_picture(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels decides, and is an error
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-                _check_size(path, opened.size, max_pixels)
+                check_picture_size(path.name, opened.size, max_pixels)
                 yield opened, digest.hexdigest()
         except UnidentifiedImageError as error:
             raise _not_a_picture(path, content[:64]) from error
         except Image.DecompressionBombError as error:
-            raise _too_large(path, str(error), max_pixels) from error
+            raise _too_large(path.name, str(error), max_pixels) from error
         except DAMAGE as error:
             raise DataError(
                 "SW-D07",
@@ -136,33 +136,36 @@ def new_digest() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=8)
 
 
-def _upright(picture: Image.Image, turn: int) -> Image.Image:
+def upright(picture: Image.Image, turn: int) -> Image.Image:
+    """The picture turned as EXIF orientation ``turn`` (1 to 8) tells."""
     return picture.transpose(UPRIGHT[turn]) if turn in UPRIGHT else picture
 
 
-def _orientation(opened: Image.Image) -> int:
+def orientation(opened: Image.Image) -> int:
+    """The EXIF orientation of a picture, 1 (upright) where it tells none that can be read."""
     try:
         return int(opened.getexif().get(ORIENTATION, 1))
     except (*DAMAGE, TypeError):  # broken EXIF does not make the pixels unreadable
         return 1
 
 
-def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+def check_picture_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    """Raise ``DataError`` SW-D08 above ``max_pixels``, SW-D09 where a side is shorter than :data:`SMALLEST_SIDE`."""
     width, height = size
     if width * height > max_pixels:
-        raise _too_large(path, f"{width} × {height} = {width * height} pixels", max_pixels)
+        raise _too_large(name, f"{width} × {height} = {width * height} pixels", max_pixels)
     if min(width, height) < SMALLEST_SIDE:
         raise DataError(
             "SW-D09",
-            f"{path.name}: {width} × {height} pixels; each side must have at least {SMALLEST_SIDE}",
+            f"{name}: {width} × {height} pixels; each side must have at least {SMALLEST_SIDE}",
             fix="leave the file out of the data set",
         )
 
 
-def _too_large(path: Path, found: str, max_pixels: int) -> DataError:
+def _too_large(name: str, found: str, max_pixels: int) -> DataError:
     return DataError(
         "SW-D08",
-        f"{path.name}: {found}; the limit is max_pixels={max_pixels}",
+        f"{name}: {found}; the limit is max_pixels={max_pixels}",
         fix="raise max_pixels if the file is what you expect, or make a smaller copy",
     )
 

@@ -19,6 +19,15 @@ from seewhy.values import Geometry
 
 Size = tuple[int, int]
 
+INTERPOLATIONS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "hamming": Image.Resampling.HAMMING,
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+}
+
 
 def centre_crop(original: Size, size: Size, ratio: float = 1.0) -> Geometry:
     """Resize until ``size / ratio`` is covered, then keep the centre: for a square, torchvision's Resize + CenterCrop.
@@ -43,8 +52,8 @@ def stretch(original: Size, size: Size) -> Geometry:
     return _geometry(original, size, size, (0.0, 0.0))
 
 
-def resample(plane: Image.Image, geometry: Geometry) -> Image.Image:
-    """A picture (its size being ``geometry.original``) as the input: bilinear with antialiasing, any Pillow mode.
+def resample(plane: Image.Image, geometry: Geometry, interpolation: str = "bilinear") -> Image.Image:
+    """A picture (its size being ``geometry.original``) as the input: resized with antialiasing, any Pillow mode.
 
     Only the part that is kept is resized, so that a 20 000 × 20 strip costs no more than a square.
     """
@@ -52,7 +61,7 @@ def resample(plane: Image.Image, geometry: Geometry) -> Image.Image:
     height, width = geometry.original
     box = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
     rows, columns = geometry.input
-    return plane.resize((columns, rows), Image.Resampling.BILINEAR, box=box)
+    return plane.resize((columns, rows), INTERPOLATIONS[interpolation], box=box)
 
 
 def box_to_input(box: Box, geometry: Geometry) -> Box | None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seewhy.data.conversion import Color
 from seewhy.data.decoding import MAX_PIXELS, Decoded, decode
-from seewhy.data.geometry import Size, centre_crop, kept_fraction, resample, stretch
+from seewhy.data.geometry import INTERPOLATIONS, Size, centre_crop, kept_fraction, resample, stretch
 from seewhy.data.settings import check_background, check_choice, check_frame, check_max_pixels, check_ratio
 from seewhy.pixels import Normalisation
 from seewhy.values import DataError, Geometry, Json
@@ -42,6 +42,7 @@ class Preprocessing:
     ``size`` is ``(height, width)`` of the input in pixels. ``crop="center"`` resizes so that the crop covers
     ``crop_ratio`` of the resized shorter side, and keeps the centre; ``"none"`` stretches the whole picture.
     One mean and std make a gray input, three an RGB one. Transparency shows ``background`` (8-bit RGB).
+    ``interpolation`` is how pixels are resized, antialiased.
     """
 
     size: Size
@@ -50,6 +51,7 @@ class Preprocessing:
     crop_ratio: float = 0.875
     background: Color = (255, 255, 255)
     max_pixels: int = MAX_PIXELS
+    interpolation: str = "bilinear"
 
     @classmethod
     def checked(
@@ -62,6 +64,7 @@ class Preprocessing:
         crop_ratio: float = 0.875,
         background: Sequence[int] = (255, 255, 255),
         max_pixels: int = MAX_PIXELS,
+        interpolation: str = "bilinear",
     ) -> Preprocessing:
         """Preprocessing from a user's settings; DataError SW-D01 for one out of range."""
         normalisation = Normalisation(tuple(mean), tuple(std))
@@ -78,6 +81,7 @@ class Preprocessing:
             check_ratio("crop_ratio", crop_ratio),
             check_background(background),
             check_max_pixels(max_pixels),
+            check_choice("interpolation", interpolation, tuple(INTERPOLATIONS)),
         )
 
     def geometry(self, original: Size) -> Geometry:
@@ -95,7 +99,7 @@ class Preprocessing:
         width, height = decoded.picture.size
         geometry = self.geometry((height, width))
         plane, notes = _with_channels(decoded.picture, len(self.normalisation.mean))
-        pixels = to_unit(resample(plane, geometry))
+        pixels = to_unit(resample(plane, geometry, self.interpolation))
         if pixels.shape[0] < len(self.normalisation.mean):
             pixels = pixels.expand(len(self.normalisation.mean), -1, -1)
         notes = [*decoded.notes, *notes, *_warnings(pixels, geometry)]
@@ -114,6 +118,7 @@ class Preprocessing:
             "crop": self.crop,
             "crop_ratio": self.crop_ratio,
             "background": list(self.background),
+            **({} if self.interpolation == "bilinear" else {"interpolation": self.interpolation}),
         }
 
 

@@ -82,15 +82,20 @@ class Asked:
         return found
 
     def wants(self, probe: Probe) -> Wants:
-        """What one pass must leave behind for a method that reads; several methods can share the union."""
+        """What one pass must leave behind for a method that reads; several methods can share the union.
+
+        Raises what the method raises for settings that do not fit the model, before the model is run.
+        """
         layer, reads = self.layer_of(probe), self.method.reads
+        if self.method.needs_attention:
+            self._rehearse(self.attention(probe))
         named = () if layer is None else (layer,)
         attends = "attention" in reads
         return Wants(
             activations=named if "activations" in reads else (),
             gradients=named if "gradients" in reads else (),
             attention=attends,
-            heads_of=tuple(range(self.attention(probe).calls)) if attends and self._tells_heads_apart() else (),
+            heads_of=self._heads_of(self.attention(probe).calls) if attends else (),
             attention_gradients="attention_gradients" in reads,
             input_gradients="input_gradients" in reads,
         )
@@ -99,7 +104,12 @@ class Asked:
         """The answer of a method that reads, from a capture that holds what it wants."""
         if "input_gradients" in self.method.reads:
             return self._told(probe, self._read_inputs(probe, inputs, capture))
-        maps = [self._read_target(probe, capture, index) for index in range(len(capture.targets))]
+        asked = len(capture.targets)
+        if self.method.reads == ("attention",):
+            # Attention asks about no class: read it once, however many classes are asked for.
+            maps = [self._read_target(probe, capture, 0)] * asked
+        else:
+            maps = [self._read_target(probe, capture, index) for index in range(asked)]
         (name, *_) = probe.adapter.spatial_inputs
         return self._told(probe, Explanation({name: torch.stack(maps)}, capture.scores))
 
@@ -118,12 +128,30 @@ class Asked:
         if not self.method.needs_attention:
             return self.method.function(**given, **self.settings)  # type: ignore[no-any-return]
         found = self.attention(probe)
-        given |= {"attention": capture.attention, "query": found.query, "prefix": found.grid.prefix}
+        given["attention"] = capture.attention
         if "attention_gradients" in self.method.reads:
             given["attention_gradients"] = [gradients[index] for gradients in capture.attention_gradients]
-        known = inspect.signature(self.method.function).parameters
-        row = self.method.function(**{name: value for name, value in given.items() if name in known}, **self.settings)
+        row = self._read_attention(found, given)
         return found.grid.tokens_to_grid(row[:, found.grid.prefix :])
+
+    def _read_attention(self, found: GlobalAttention, given: Mapping[str, Any]) -> Float[Tensor, "b n"]:
+        """A method's row over all tokens; it is told of the query and the prefix if it wants to know."""
+        told = {**given, "query": found.query, "prefix": found.grid.prefix}
+        known = inspect.signature(self.method.function).parameters
+        row: Tensor = self.method.function(
+            **{name: value for name, value in told.items() if name in known}, **self.settings
+        )
+        return row
+
+    def _rehearse(self, found: GlobalAttention) -> None:
+        """Read attention of the model's own size but of no records: settings are checked and nothing is computed."""
+        apart = self._heads_of(found.calls)
+        attention = [
+            torch.zeros(0, found.heads if call in apart else 1, found.tokens, found.tokens)
+            for call in range(found.calls)
+        ]
+        given = {"attention": attention, "attention_gradients": attention}
+        self._read_attention(found, {name: given[name] for name in self.method.reads if name in given})
 
     def _read_inputs(self, probe: Probe, inputs: Inputs, capture: Capture) -> Explanation:
         """Input-space methods: one answer per input with space, per channel, and the map made of it."""
@@ -136,10 +164,13 @@ class Asked:
         maps = {name: over_channels(answer, self.method.channels) for name, answer in per_channel.items()}
         return Explanation(maps, capture.scores, per_channel=per_channel)
 
-    def _tells_heads_apart(self) -> bool:
-        """Heads that would only be averaged are averaged as they are seen, which bounds memory."""
-        fusion = self.settings.get("head_fusion", self.method.settings.get("head_fusion"))
-        return bool(fusion != "mean")
+    def _heads_of(self, calls: int) -> tuple[int, ...]:
+        """The attention calls whose heads the method tells apart; heads that would only be averaged are not kept."""
+        settings = {**self.method.settings, **self.settings}
+        if settings.get("head_fusion", "mean") == "mean" and settings.get("head") is None:
+            return ()
+        layer = settings.get("layer_idx")
+        return tuple(call for call in range(calls) if layer is None or layer in (call, call - calls))
 
     def _told(self, probe: Probe, found: Explanation) -> Explanation:
         told: dict[str, Any] = {"method": self.method.name, "settings": dict(self.settings)}

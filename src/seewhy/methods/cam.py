@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.registry import method
+from seewhy.values import ConfigError, nearest
 
 Layer = Float[Tensor, "b c *s"]
 Maps = Float[Tensor, "b *s"]
@@ -33,13 +34,18 @@ def gradcam(activations: Layer, gradients: Layer) -> Maps:
     return _weighted(activations, gradients.flatten(2).mean(dim=2))
 
 
+VARIANTS = ("paper", "authors_code")
+"""Readings of Grad-CAM++'s place weights."""
+
+
 @method(
     "gradcam++",
     reads=("activations", "gradients"),
     signed=True,
     cite="Chattopadhay et al. 2018, arXiv:1710.11063, eq. 19, before the ReLU",
+    also=("gradcampp", "gradcam_plus_plus", "gradcamplusplus"),
 )
-def gradcam_plus_plus(activations: Layer, gradients: Layer) -> Maps:
+def gradcam_plus_plus(activations: Layer, gradients: Layer, *, variant: str = "paper") -> Maps:
     """Grad-CAM whose channel weights count each place by how much of the class it alone carries.
 
     The paper's place weight ``g² / (2 g² + g³ ΣA)`` is computed as ``1 / (2 + g ΣA)``, which is the same wherever there
@@ -47,15 +53,29 @@ def gradcam_plus_plus(activations: Layer, gradients: Layer) -> Maps:
     The paper differentiates ``Y = exp(S)``: the factor ``exp(S)`` cancels in the place weights, and the one factor per
     record that is left outside is left out.
 
+    ``variant="authors_code"`` divides the place weights of each channel by their sum over places with a positive
+    gradient, as the authors' program does and their paper does not. Raises ``ConfigError`` SW-F65 for another variant.
+
     Example:
         >>> gradcam_plus_plus(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))[0, 0, 0]
         tensor(0.6667)
     """
+    if variant not in VARIANTS:
+        raise ConfigError(
+            "SW-F65",
+            f"variant is one of {', '.join(VARIANTS)}, got {variant!r}",
+            near=nearest(str(variant), VARIANTS),
+            fix="use one of these",
+        )
     total = activations.flatten(2).sum(dim=2).reshape(*activations.shape[:2], *[1] * (activations.ndim - 2))
     denominator = 2 + total * gradients
     defined = (gradients != 0) & (denominator != 0)
     place = torch.where(defined, denominator.where(defined, 1.0).reciprocal(), 0.0)
-    return _weighted(activations, (place * gradients.relu()).flatten(2).sum(dim=2))
+    weights = (place * gradients.relu()).flatten(2).sum(dim=2)
+    if variant == "authors_code":
+        norm = torch.where(gradients > 0, place, 0.0).flatten(2).sum(dim=2)
+        weights = torch.where(norm != 0, weights / norm.where(norm != 0, 1.0), weights)
+    return _weighted(activations, weights)
 
 
 @method(
@@ -173,8 +193,7 @@ def _weighted(activations: Layer, weights: Float[Tensor, "b c"]) -> Maps:
 def _first_component(values: Layer) -> Maps:
     """``A v₁`` of ``A = U Σ Vᵀ`` ``(places, channels)``, through the smaller Gram matrix.
 
-    ``A v₁ = σ₁ u₁``: with places × places the eigenvector is ``u₁`` itself. A singular vector has no sign of its own:
-    the extreme of larger magnitude is made positive.
+    ``A v₁ = σ₁ u₁``: with places × places the eigenvector is ``u₁`` itself.
     """
     places = values.flatten(2).transpose(1, 2).double()
     if places.shape[1] <= places.shape[2]:
@@ -183,6 +202,11 @@ def _first_component(values: Layer) -> Maps:
     else:
         _, vectors = torch.linalg.eigh(places.transpose(1, 2) @ places)
         component = (places @ vectors[..., -1:]).squeeze(-1)
-    flip = component.amin(dim=1).abs() > component.amax(dim=1).abs()
-    signed = torch.where(flip.unsqueeze(1), -component, component)
+    signed = larger_extreme_positive(component)
     return signed.to(values.dtype).reshape(values.shape[0], *values.shape[2:])
+
+
+def larger_extreme_positive(components: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+    """Components, which have no sign of their own, with the one that makes the extreme of larger magnitude positive."""
+    flip = components.amin(dim=1).abs() > components.amax(dim=1).abs()
+    return torch.where(flip.unsqueeze(1), -components, components)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any, Literal
@@ -13,26 +13,31 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.core import Inputs
-from seewhy.models.borrow import unwrapped
+from seewhy.models.borrow import borrowed, unwrapped
+from seewhy.models.endings import Activation, LastActivation, skipping
 from seewhy.models.grid import Grid
 from seewhy.models.layers import (
     OUTPUTS,
     Choice,
     Layer,
+    call_at,
     candidates,
     default_embedding,
     default_layer,
     find_layer,
-    grid_at,
     has_head,
+    shuffled,
 )
-from seewhy.models.trace import Trace, trace_model
+from seewhy.models.notes import notes_on
+from seewhy.models.outputs import FEATURE_KEYS, LOGIT_KEYS, Selector, as_logits, pooled, selected
+from seewhy.models.places import Order, orders_of
+from seewhy.models.trace import LayerCall, Trace, first_call, trace_model
+from seewhy.models.weights import device_of, dtype_of
 from seewhy.pixels import Normalisation
-from seewhy.values import LayerError, ModelError, nearest
+from seewhy.values import LayerError, nearest
 
 Precision = Literal["32", "bf16", "16"]
 _AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "16": torch.float16}
-_LOGIT_KEYS = ("logits", "out", "output", "prediction", "predictions")
 
 
 class Adapter:
@@ -40,7 +45,13 @@ class Adapter:
 
     ``headless`` says that the outputs are features rather than logits. By default a model that calls itself so
     (``num_classes == 0``) is believed. ``normalisation`` says how the input's values came from pixels, for baselines
-    that are colours; None where nobody knows. The model is never moved: inputs follow it to its device.
+    that are colours; None where nobody knows. ``output_selector`` says where in the model's answer the logits are: a
+    key, an index, or a function of the answer. The model is never moved and never given the caller's own tensors:
+    copies of the inputs follow it to its device and, where all its weights have one, to their floating-point type.
+
+    ``notes`` are what a reader of the maps should know: training mode, a softmax at the end, answers that change from
+    call to call. ``activation`` is what is still applied to the logits in ``outputs``, if anything; where it is a
+    module of its own at the very end, that module is passed by and the outputs are the logits.
     """
 
     def __init__(
@@ -51,47 +62,63 @@ class Adapter:
         headless: bool | None = None,
         precision: Precision = "32",
         normalisation: Normalisation | None = None,
+        output_selector: Selector | None = None,
     ) -> None:
         self.model = unwrapped(model)
         self.precision = precision
-        self.device = _device_of(self.model)
+        self.device = device_of(self.model)
+        self.dtype = dtype_of(self.model)
         self.headless = getattr(self.model, "num_classes", None) == 0 if headless is None else headless
         self._names = _argument_names(self.model, example)
         self.normalisation = normalisation
+        self.output_selector = output_selector
+        self.passed_by: str | None = None
+        self._orders: dict[tuple[str, int], Order] = {}
         self.example = {name: tensor[:2].detach().to(self.device) for name, tensor in example.items()}
-        self.trace: Trace = trace_model(self.model, self.call, self.outputs, self.example)
+        training = [module for module in self.model.modules() if module.training]
+        with borrowed(self.model):
+            first = self._first_look()
+            self.trace: Trace = trace_model(self.model, self.call, self.outputs, self.example)
+        self.notes: tuple[str, ...] = notes_on(self, training, first)
+
+    def _first_look(self) -> Float[Tensor, "b c"]:
+        """The outputs for the example, and which activation at the end is passed by from now on."""
+        batch = next(iter(self.example.values())).shape[0]
+        last = LastActivation(self.model)
+        with last.watching():
+            outputs = self.outputs(first_call(self.call, self.example), batch=batch)
+        if self.headless or (layer := last.layer(outputs)) is None:
+            return outputs
+        self.passed_by = layer
+        return self.outputs(first_call(self.call, self.example), batch=batch)
 
     def call(self, inputs: Inputs) -> Any:
-        """The model's own output for a batch on its device."""
-        with self._autocast():
+        """The model's own answer for a batch on its device."""
+        given = {name: self._copied(tensor) for name, tensor in inputs.items()}
+        with self._autocast(), skipping(self.model, self.passed_by):
             if self._names is None:
-                return self.model(*inputs.values())
-            return self.model(**{self._names[name]: tensor for name, tensor in inputs.items()})
+                return self.model(*given.values())
+            return self.model(**{self._names[name]: tensor for name, tensor in given.items()})
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        """A copy, since a model may change what it is given, in the floating-point type of the weights."""
+        wanted = self.dtype if tensor.is_floating_point() and self.dtype is not None else tensor.dtype
+        return tensor.clone() if tensor.dtype == wanted else tensor.to(wanted)
 
     def outputs(self, raw: Any, *, batch: int | None = None) -> Float[Tensor, "b c"]:
         """The logits ``(B, C)`` from whatever the model returned, half precision in float32; features without a head.
 
         ``batch`` tells how many records were asked about, so that a model which squeezes a single record's outputs to
-        ``(C,)`` is understood. Raises ``ModelError`` SW-M01 (no logits), SW-M02 (not two axes), SW-M08 (other records).
+        ``(C,)`` is understood. Raises ``ModelError`` SW-M01 (no logits), SW-M02 (not two axes), SW-M08 (other records),
+        SW-M11 and SW-M12 (an ``output_selector`` that picks nothing).
         """
-        tensor = _select(raw)
-        if tensor.ndim < 2:
-            tensor = tensor.reshape(1, -1) if batch == 1 else tensor.reshape(-1, 1)
-        if self.headless and tensor.ndim > 2:
-            tensor = _pooled(tensor)
-        if tensor.ndim != 2:
-            raise ModelError(
-                "SW-M02",
-                f"a classifier's outputs are (batch, classes), this model returned {tuple(tensor.shape)}",
-                fix="wrap the model so that it returns logits",
-            )
-        if batch is not None and tensor.shape[0] != batch:
-            raise ModelError(
-                "SW-M08",
-                f"the model returned {tensor.shape[0]} rows of outputs for {batch} records",
-                fix="wrap the model so that it returns one row of logits for each record",
-            )
-        return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+        keys = (*LOGIT_KEYS, *FEATURE_KEYS) if self.headless else LOGIT_KEYS
+        return as_logits(selected(raw, self.output_selector, keys=keys), batch=batch, headless=self.headless)
+
+    @property
+    def activation(self) -> Activation | None:
+        """What is applied to the logits in ``outputs``; None where the outputs are logits, or features."""
+        return None if self.headless else self.trace.activation
 
     @property
     def spatial_inputs(self) -> tuple[str, ...]:
@@ -110,16 +137,20 @@ class Adapter:
 
     @cached_property
     def target_layer(self) -> Choice:
-        """The default layer for maps, and why."""
-        return default_layer(self.trace)
+        """The default layer for maps, and why: the last that can be one and whose cells lie as on the input."""
+        found = default_layer(self.trace)
+        if not self._is_shuffled(call_at(self.trace, self.layer(found.layer))):
+            return found
+        orders = self._orders_of(candidates(self.trace))
+        return default_layer(self.trace, without=[call for call, order in orders.items() if order != "in place"])
 
     @cached_property
     def embedding_layer(self) -> Choice:
         """The default layer for embeddings, and why."""
         return default_embedding(self.trace, headless=self.headless)
 
-    def layer(self, name: str) -> Layer:
-        """A layer by name; raises with the nearest names."""
+    def layer(self, name: str | nn.Module) -> Layer:
+        """A layer by name, or by the module itself; raises with the nearest names."""
         return find_layer(self.model, name)
 
     def check_target_layer(self, name: str) -> None:
@@ -137,8 +168,26 @@ class Adapter:
             )
 
     def grid(self, name: str) -> Grid:
-        """How the output of a spatial layer lies on the input; raises where it does not."""
-        return grid_at(self.trace, self.layer(name))
+        """How the output of a spatial layer lies on the input.
+
+        Raises ``LayerError`` where it does not: SW-L07, SW-L08, SW-L09, SW-L12, SW-L14 from
+        :func:`seewhy.models.layers.call_at`, SW-L19 for tokens that are not in the input's order.
+        """
+        call = call_at(self.trace, self.layer(name))
+        if call.grid is None or self._is_shuffled(call):
+            raise shuffled(str(name), near=[self.target_layer.layer])
+        return call.grid
+
+    def _is_shuffled(self, call: LayerCall) -> bool:
+        return "elsewhere" in self._orders_of([call]).values()
+
+    def _orders_of(self, calls: Sequence[LayerCall]) -> dict[tuple[str, int], Order]:
+        """How the tokens of ``calls`` lie on the input, each examined once; maps of pixels keep their order."""
+        asked = {(c.name, c.call): c for c in calls if c.grid is not None and c.grid.layout == "tokens"}
+        with borrowed(self.model):
+            if new := [call for place, call in asked.items() if place not in self._orders]:
+                self._orders |= orders_of(self.model, self.call, self.example, new)
+        return {place: self._orders[place] for place in asked}
 
     def embedding_of(self, name: str, tensor: Tensor) -> Float[Tensor, "b d"]:
         """A layer's tensor as one vector per record: the class token, or the mean over places.
@@ -149,7 +198,7 @@ class Adapter:
             return tensor.reshape(-1, tensor.shape[-1])
         grid = self._grid_like(self.layer(name), tuple(tensor.shape[1:]))
         if grid is None:
-            return _pooled(tensor)
+            return pooled(tensor)
         if grid.layout == "tokens" and grid.prefix:
             return tensor[:, 0]
         return grid.apply(tensor).flatten(2).mean(dim=2)
@@ -178,49 +227,9 @@ class Adapter:
         return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
 
 
-def _device_of(model: nn.Module) -> torch.device:
-    devices: set[torch.device] = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
-    if len(devices) > 1:
-        raise ModelError(
-            "SW-M03",
-            f"the model's parameters are on several devices: {sorted(map(str, devices))}",
-            fix="move the model to one device",
-        )
-    device = devices.pop() if devices else torch.device("cpu")
-    if device.type == "meta":
-        raise ModelError("SW-M06", "the model has no weights (meta device)", fix="materialise it and load a checkpoint")
-    return device
-
-
 def _argument_names(model: nn.Module, inputs: Inputs) -> dict[str, str] | None:
     """Keyword names for several inputs that the model's forward knows by name; None to pass by position."""
     if len(inputs) == 1:
         return None
     known = set(inspect.signature(model.forward).parameters)
     return {name: name for name in inputs} if set(inputs) <= known else None
-
-
-def _select(raw: Any) -> Tensor:
-    if isinstance(raw, Tensor):
-        return raw
-    if isinstance(raw, Mapping) or hasattr(raw, "logits"):
-        fields = raw if isinstance(raw, Mapping) else {"logits": raw.logits}
-        for key in _LOGIT_KEYS:
-            if isinstance(tensor := fields.get(key), Tensor):
-                return tensor
-        raise ModelError(
-            "SW-M01", f"the model returned a mapping without logits, its keys are {list(fields)}",
-            fix=f"return a tensor, or one of the keys {', '.join(_LOGIT_KEYS)}",
-        )  # fmt: skip
-    if isinstance(raw, list | tuple) and raw and isinstance(raw[0], Tensor):
-        return raw[0]
-    raise ModelError(
-        "SW-M01",
-        f"the model returned {type(raw).__name__}, which holds no logits",
-        fix="return a (batch, classes) tensor",
-    )
-
-
-def _pooled(tensor: Tensor) -> Float[Tensor, "b d"]:
-    """Tokens ``(B, N, D)`` averaged over tokens, maps ``(B, C, *S)`` over space."""
-    return tensor.mean(dim=1) if tensor.ndim == 3 else tensor.flatten(2).mean(dim=2)

@@ -106,16 +106,25 @@ def _dense_grid(
 
 MOST_PREFIX_TOKENS = 32
 MOST_PREFIX_TOKENS_UNSEEN = 5
+MOST_PREFIX_TOKENS_BESIDE_SEEN = 2
 
 
 def _token_grid(tokens: int, input_size: Sequence[int], token_grids: Sequence[tuple[int, ...]]) -> Grid | None:
-    """Tokens as a grid seen before and a prefix; where none was seen (patches cut by reshaping), as even patches."""
-    sizes = token_grids or _patch_grids(input_size)
-    most = MOST_PREFIX_TOKENS if token_grids else MOST_PREFIX_TOKENS_UNSEEN
-    explained = [(tokens - math.prod(size), size) for size in sizes if 0 <= tokens - math.prod(size) <= most]
-    if not explained:
+    """Tokens as a grid seen before and a prefix; where none was seen (patches cut or merged by reshaping), as even
+    patches."""
+    if not token_grids:
+        return _explained(tokens, _patch_grids(input_size), MOST_PREFIX_TOKENS_UNSEEN, input_size)
+    return _explained(tokens, token_grids, MOST_PREFIX_TOKENS, input_size) or _explained(
+        tokens, _patch_grids(input_size), MOST_PREFIX_TOKENS_BESIDE_SEEN, input_size
+    )
+
+
+def _explained(tokens: int, sizes: Sequence[tuple[int, ...]], most: int, input_size: Sequence[int]) -> Grid | None:
+    """The grid that leaves the fewest prefix tokens, at most ``most``."""
+    fitting = [(tokens - math.prod(size), size) for size in sizes if 0 <= tokens - math.prod(size) <= most]
+    if not fitting:
         return None
-    prefix, size = min(explained)
+    prefix, size = min(fitting)
     return Grid("tokens", size, prefix) if _no_larger(size, input_size) else None
 
 

@@ -1,15 +1,12 @@
-"""Find layers by name, suggest the default one, and say why; nothing is guessed silently."""
+"""Suggest the layers to read, and say why; nothing is guessed silently."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from torch import nn
-
-from seewhy.models.grid import Grid
+from seewhy.models.naming import Layer as Layer
+from seewhy.models.naming import find_layer as find_layer
 from seewhy.models.trace import LayerCall, Trace
 from seewhy.values import LayerError, nearest
 
@@ -20,72 +17,12 @@ NO_FEATURES = {
 """Modules that compute no features of their own: they drop, pool or reshape what came before."""
 
 
-Side = Literal["input", "output"]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A place in a model: module ``name``, its ``call`` (for a module that runs several times), input or output."""
-
-    name: str
-    call: int = 0
-    side: Side = "output"
-
-    def __str__(self) -> str:
-        return f"{self.name}{f'#{self.call}' if self.call else ''}{'.input' if self.side == 'input' else ''}"
-
-
 @dataclass(frozen=True)
 class Choice:
     """A default and the reason for it, both of which are shown to the user."""
 
     layer: str
     why: str
-
-
-def find_layer(model: nn.Module, name: str) -> Layer:
-    """Resolve ``layer4``, ``layer4[-1]``, ``blocks.11.norm1``, ``relu#1`` or ``fc.input``.
-
-    Raises ``LayerError`` naming the nearest layers.
-    """
-    modules = [known for known, _ in model.named_modules() if known]
-    stem = name.removesuffix(".input")
-    readings: list[tuple[str, Side]] = [(name, "output")] if stem == name else [(name, "output"), (stem, "input")]
-    for text, side in readings:
-        path, _, call = text.partition("#")
-        path = _without_indices(model, path)
-        if path in modules and (call.isdigit() or not call):
-            return Layer(path, int(call or 0), side)
-    if "#" in stem and not stem.partition("#")[2].isdigit():
-        raise LayerError("SW-L02", f"the call in {name!r} must be a number", fix="write layer#0, layer#1 ...")
-    raise _unknown(stem, modules)
-
-
-def _unknown(path: str, modules: Iterable[str]) -> LayerError:
-    near = nearest(path, (known for known in modules if known))
-    fix = "use a name from model.named_modules()"
-    return LayerError("SW-L01", f"the model has no layer {path!r}", near=near, fix=fix)
-
-
-def _without_indices(model: nn.Module, path: str) -> str:
-    """``layer4[-1].conv1`` as ``layer4.2.conv1``: indices count a container's children."""
-    while match := re.search(r"\[(-?\d+)\]", path):
-        container, index = path[: match.start()], int(match.group(1))
-        children = [child for child, _ in _module_at(model, container).named_children()]
-        if not -len(children) <= index < len(children):
-            raise LayerError(
-                "SW-L03", f"{container!r} has {len(children)} children, but child {index} was asked for",
-                fix=f"use an index from {-len(children)} to {len(children) - 1}",
-            )  # fmt: skip
-        path = f"{container}.{children[index]}{path[match.end() :]}"
-    return path
-
-
-def _module_at(model: nn.Module, path: str) -> nn.Module:
-    modules: dict[str, nn.Module] = dict(model.named_modules())
-    if path not in modules:
-        raise _unknown(path, modules)
-    return modules[path]
 
 
 def candidates(trace: Trace) -> list[LayerCall]:
@@ -103,47 +40,85 @@ def _is_candidate(call: LayerCall) -> bool:
     return not projection and call.reaches_target
 
 
-def default_layer(trace: Trace) -> Choice:
+def default_layer(trace: Trace, *, without: Collection[tuple[str, int]] = ()) -> Choice:
     """The last output with a grid on which the score has a gradient away from the prefix tokens.
 
-    Raises ``LayerError`` where there is none, saying whether the score has no gradient at all.
+    ``without`` are calls (name, number) that are out of the question. Raises ``LayerError`` where there is none:
+    SW-L04 and SW-L05, SW-L15 where the outputs carry no gradient at all, SW-L18 where no layer can be watched, SW-L19
+    where all are in ``without``.
     """
-    found = candidates(trace)
+    found = [call for call in candidates(trace) if (call.name, call.call) not in without]
     if found:
         last = found[-1]
         size = "×".join(map(str, last.grid.size)) if last.grid else ""
+        skipped = " and whose cells lie as on the input" if without else ""
         return Choice(
             str(Layer(last.name, last.call)),
-            f"last layer with a spatial grid ({size}) on which the score has a gradient",
+            f"last layer with a spatial grid ({size}) on which the score has a gradient{skipped}",
+        )
+    if candidates(trace):
+        raise shuffled(", ".join(dict.fromkeys(name for name, _ in without)))
+    raise _no_default(trace)
+
+
+def _no_default(trace: Trace) -> LayerError:
+    if not trace.call_counts:
+        return unwatched()
+    if not trace.differentiable:
+        return LayerError(
+            "SW-L15",
+            "the model's outputs have no gradient at its inputs or at a layer with a spatial grid (quantised layers, "
+            "detached features, or no_grad in its forward)",
+            near=_spatial_names(trace),
+            fix="use a method that only asks for scores: occlusion, rise, or scorecam at a named layer",
         )
     if any(call.grid is not None and call.grid.cells > 1 for call in trace.calls):
-        raise LayerError(
+        return LayerError(
             "SW-L04",
             "the model's outputs do not depend on any layer with a spatial grid (a zero-initialised head, or detached "
             "features)",
             near=_spatial_names(trace),
             fix="load trained weights, or remove torch.no_grad()/detach() from the model's forward",
         )
-    raise LayerError(
+    return LayerError(
         "SW-L05",
         "the model has no layer with a spatial grid",
         fix="name one with target_layer=..., or use generate_gradcam=false",
     )
 
 
-def grid_at(trace: Trace, layer: Layer) -> Grid:
-    """The grid of a layer's output, which must have run and have more than one cell."""
+def shuffled(layer: str, near: Collection[str] = ()) -> LayerError:
+    """The error for tokens that are not in the input's order."""
+    return LayerError(
+        "SW-L19",
+        f"the tokens of {layer} do not lie in the input's order, so a map of them would be scrambled",
+        near=tuple(near),
+        fix="choose another layer, or a method at the input such as integrated_gradients",
+    )
+
+
+def unwatched() -> LayerError:
+    """The error for layers that no hook can watch."""
+    return LayerError(
+        "SW-L18",
+        "no layer of the model can be watched: it was traced, scripted or exported, or has none",
+        fix="give the original module; methods at the input (saliency, integrated_gradients, occlusion) still work",
+    )
+
+
+def call_at(trace: Trace, layer: Layer) -> LayerCall:
+    """The traced call of a layer, which must have run and have a grid of more than one cell.
+
+    Raises ``LayerError``: SW-L07 not reached, SW-L08 no such call, SW-L09 no grid, SW-L12 several tensors, SW-L14 an
+    input.
+    """
     if layer.side == "input":
         raise LayerError(
             "SW-L14", f"{layer} is an input; maps are made from outputs", fix="name the layer whose output it is"
         )
     calls = {call.call: call for call in trace.calls if call.name == layer.name}
     if not calls:
-        raise LayerError(
-            "SW-L07", f"layer {layer.name!r} was not reached in the forward pass, or its output holds no single tensor",
-            near=nearest(layer.name, {call.name for call in trace.calls}),
-            fix="name a layer that runs; gradient checkpointing can hide layers, switch it off",
-        )  # fmt: skip
+        raise _not_traced(trace, layer)
     if layer.call not in calls:
         raise LayerError(
             "SW-L08", f"layer {layer.name!r} runs {len(calls)} times, but call {layer.call} was asked for",
@@ -155,7 +130,29 @@ def grid_at(trace: Trace, layer: Layer) -> Grid:
             "SW-L09", f"layer {layer} puts out {call.shape}, which has no spatial grid",
             near=_spatial_names(trace), fix="choose a layer before pooling",
         )  # fmt: skip
-    return call.grid
+    return call
+
+
+def _not_traced(trace: Trace, layer: Layer) -> LayerError:
+    if not trace.call_counts:
+        return unwatched()
+    if layer.name in trace.containers:
+        return several_tensors(layer, trace.containers[layer.name])
+    return LayerError(
+        "SW-L07",
+        f"layer {layer.name!r} was not reached in the forward pass",
+        near=nearest(layer.name, {call.name for call in trace.calls}),
+        fix="name a layer that runs; gradient checkpointing can hide layers, switch it off",
+    )
+
+
+def several_tensors(layer: Layer, held: str) -> LayerError:
+    """The error for a layer that puts out a container with none or several tensors, described by ``held``."""
+    return LayerError(
+        "SW-L12",
+        f"layer {layer} puts out a {held}, where one tensor is needed",
+        fix="choose a layer with one tensor: one inside it, or the next one",
+    )
 
 
 def _spatial_names(trace: Trace) -> list[str]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from seewhy.core import Inputs
 from seewhy.models.borrow import borrowed
+from seewhy.models.endings import Activation, activation_of
 from seewhy.models.grid import Channels, Grid, grid_of
+from seewhy.models.outputs import described, sole_tensor
 from seewhy.values import LayerError, ModelError
 
 
@@ -38,24 +41,55 @@ class LayerCall:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one pass over example inputs showed: calls in order of completion (a parent after its children)."""
+    """What one pass over example inputs showed: calls in order of completion (a parent after its children).
+
+    ``logits`` are the outputs for the example, ``differentiable`` whether the score has a gradient at an input or at a
+    grid, ``activation`` what made the outputs if not a plain layer. ``containers`` describes, by layer, outputs that
+    hold no single tensor.
+    """
 
     calls: tuple[LayerCall, ...]
     input_size: tuple[int, ...]
     output_layer: str | None
     pooled_head: str | None
-    outputs: int
+    logits: Float[Tensor, "b c"] = field(compare=False)
+    differentiable: bool
+    activation: Activation | None
     call_counts: Mapping[str, int] = field(default_factory=dict)
+    containers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the model has for each record."""
+        return self.logits.shape[1]
 
 
 @dataclass
-class _Seen:
+class _Call:
     """A module call while the trace runs."""
 
     name: str
     module: nn.Module
     call: int
     output: Tensor
+
+
+@dataclass
+class _Seen:
+    """What the hooks saw: calls that put out one tensor, how often each module ran, what other outputs held."""
+
+    calls: list[_Call] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    containers: dict[str, str] = field(default_factory=dict)
+
+    def note(self, name: str, module: nn.Module, output: Any) -> None:
+        call = self.counts.get(name, 0)
+        self.counts[name] = call + 1
+        tensor = sole_tensor(output)
+        if tensor is None:
+            self.containers[name] = described(output)
+        elif tensor.is_floating_point():
+            self.calls.append(_Call(name, module, call, tensor))
 
 
 def trace_model(
@@ -66,39 +100,52 @@ def trace_model(
     ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
     record, or the size of the output when there is one only. Raises ``ModelError``: SW-M04 when the outputs are not
     finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it
-    cannot be called on these inputs.
+    cannot be called on these inputs, SW-M14 when an operation does not exist in its precision, SW-M18 when gradient
+    checkpointing forbids partial gradients.
     """
     batch, input_size = _input_size(inputs)
-    seen: list[_Seen] = []
-    counts: dict[str, int] = {}
-    with _named_in_place_conflict(), borrowed(model), torch.enable_grad(), _recording(model, seen, counts):
+    seen = _Seen()
+    with _named_differentiation_errors(), borrowed(model), torch.enable_grad():
         leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
-        outputs = logits(_first_call(run, {name: leaf.clone() for name, leaf in leaves.items()}))
+        with _recording(model, seen):
+            outputs = logits(first_call(run, leaves))
         if not bool(torch.isfinite(outputs).all()):
             raise ModelError(
                 "SW-M04",
                 "the model's outputs on the first records are not finite",
                 fix="check the weights and the normalisation (data.mean, data.std), or use precision=32",
             )
-        gradients = _gradients(outputs, [call.output for call in seen])
-    calls = _describe(seen, gradients, batch, input_size)
+        found = _gradients(outputs, [*(call.output for call in seen.calls), *leaves.values()])
+    gradients, at_inputs = found[: len(seen.calls)], found[len(seen.calls) :]
+    calls = _describe(seen.calls, gradients, batch, input_size)
+    at_grids = [gradient for gradient, call in zip(gradients, calls, strict=True) if call.grid is not None]
     return Trace(
         calls=tuple(calls),
         input_size=input_size,
-        output_layer=_layer_of_outputs(seen, outputs),
-        pooled_head=_pooled_head(seen, outputs),
-        outputs=outputs.shape[1],
-        call_counts=counts,
+        output_layer=_layer_of_outputs(seen.calls, outputs),
+        pooled_head=_pooled_head(seen.calls, outputs),
+        logits=outputs.detach(),
+        differentiable=any(gradient is not None for gradient in (*at_inputs, *at_grids)),
+        activation=activation_of(outputs),
+        call_counts=seen.counts,
+        containers=seen.containers,
     )
 
 
-def _first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
+def first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
+    """Call a model for the first time; what it raises on inputs that do not suit it becomes ``ModelError`` SW-M09."""
     try:
         return run(inputs)
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
         if isinstance(error, RuntimeError) and is_in_place_conflict(error):
             raise
         shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+        if "not implemented for" in str(error):
+            raise ModelError(
+                "SW-M14",
+                f"the model uses an operation that does not exist in its precision here: {error}",
+                fix="explain a copy in full precision, copy.deepcopy(model).float(), or use precision=bf16",
+            ) from error
         raise ModelError(
             "SW-M09",
             f"the model cannot be called on inputs {shapes}: {type(error).__name__}: {error}",
@@ -107,10 +154,17 @@ def _first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
 
 
 @contextmanager
-def _named_in_place_conflict() -> Iterator[None]:
+def _named_differentiation_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if "heckpoint" in str(error):
+            raise ModelError(
+                "SW-M18",
+                f"gradient checkpointing is on, which allows no gradient at a layer: {error}".partition("\n")[0],
+                fix="switch it off for the explanation: model.gradient_checkpointing_disable() or "
+                "model.set_grad_checkpointing(False)",
+            ) from error
         if not is_in_place_conflict(error):
             raise
         raise ModelError(
@@ -126,19 +180,15 @@ def is_in_place_conflict(error: RuntimeError) -> bool:
 
 
 @contextmanager
-def _recording(model: nn.Module, seen: list[_Seen], counts: dict[str, int]) -> Iterator[None]:
+def _recording(model: nn.Module, seen: _Seen) -> Iterator[None]:
     def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, args: Any, output: Any) -> None:
             del args
-            tensor = sole_tensor(output)
-            call = counts.get(name, 0)
-            counts[name] = call + 1
-            if tensor is not None and tensor.is_floating_point():
-                seen.append(_Seen(name, module, call, tensor))
+            seen.note(name, module, output)
 
         return record
 
-    handles = [module.register_forward_hook(hook_for(name)) for name, module in model.named_modules() if name]
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in watchable(model).items()]
     try:
         yield
     finally:
@@ -146,16 +196,13 @@ def _recording(model: nn.Module, seen: list[_Seen], counts: dict[str, int]) -> I
             handle.remove()
 
 
-def sole_tensor(output: Any) -> Tensor | None:
-    """The only tensor in a layer's output, or None where there is none or a choice."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        output = list(output.values())
-    if isinstance(output, list | tuple):
-        tensors = [item for item in output if isinstance(item, Tensor)]
-        return tensors[0] if len(tensors) == 1 else None
-    return None
+def watchable(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that hooks can watch: those inside a traced or scripted module run without them."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if name and not isinstance(module, torch.jit.ScriptModule)
+    }
 
 
 def _leaf(tensor: Tensor) -> Tensor:
@@ -186,7 +233,7 @@ def _input_size(inputs: Inputs) -> tuple[int, tuple[int, ...]]:
 
 
 def _describe(
-    seen: list[_Seen], gradients: list[Tensor | None], batch: int, input_size: tuple[int, ...]
+    seen: list[_Call], gradients: list[Tensor | None], batch: int, input_size: tuple[int, ...]
 ) -> list[LayerCall]:
     calls: list[LayerCall] = []
     token_grids: list[tuple[int, ...]] = []
@@ -220,7 +267,7 @@ def _on_grid(gradient: Tensor, grid: Grid | None) -> Tensor:
         return gradient
 
 
-def _layer_of_outputs(seen: list[_Seen], outputs: Tensor) -> str | None:
+def _layer_of_outputs(seen: list[_Call], outputs: Tensor) -> str | None:
     """The linear layer whose output is the outputs themselves, or was until they were read in full precision."""
     for entry in seen:
         if isinstance(entry.module, nn.Linear) and entry.output.numel() == outputs.numel():
@@ -231,7 +278,7 @@ def _layer_of_outputs(seen: list[_Seen], outputs: Tensor) -> str | None:
     return None
 
 
-def _pooled_head(seen: list[_Seen], outputs: Tensor) -> str | None:
+def _pooled_head(seen: list[_Call], outputs: Tensor) -> str | None:
     """The convolution whose output, rectified or not, has the outputs as its means over space."""
     for entry in seen:
         if isinstance(entry.module, _ConvNd) and entry.output.shape[:2] == outputs.shape:

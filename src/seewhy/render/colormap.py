@@ -13,6 +13,8 @@ from seewhy.render.arrays import require_plane, require_unit
 from seewhy.render.errors import RenderError
 from seewhy.values import nearest
 
+_OTHER_SPELLINGS = {"grey": "gray"}
+
 
 def colormap(name: str) -> UInt8[np.ndarray, "256 3"]:
     """The 256 colours of a map, low values first (read-only).
@@ -27,7 +29,8 @@ def colormap(name: str) -> UInt8[np.ndarray, "256 3"]:
         >>> colormap("gray")[255].tolist()
         [255, 255, 255]
     """
-    table = _tables().get(name.casefold())
+    folded = name.casefold()
+    table = _tables().get(_OTHER_SPELLINGS.get(folded, folded))
     if table is None:
         names = colormap_names()
         raise RenderError(

@@ -1,0 +1,205 @@
+"""``seewhy layers MODEL``: what a trace saw of a model, which layers are the defaults, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seewhy.cli.models import OpenedModel, add_model_options, model_request, open_model
+from seewhy.values import Json, LayerError
+
+if TYPE_CHECKING:
+    from seewhy.models.adapter import Adapter
+    from seewhy.models.layers import Choice
+    from seewhy.models.trace import LayerCall
+
+HEADER = ("", "layer", "kind", "output", "grid", "layout", "prefix", "gradient")
+KEY = "* default target layer   + can be one too   gradient: whether the score depends on the grid there"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call of one layer as the trace saw it; ``gradient`` is ``yes``, ``prefix only`` or ``no``."""
+
+    layer: str
+    kind: str
+    shape: tuple[int, ...]
+    grid: tuple[int, ...]
+    layout: str
+    prefix: int
+    gradient: str
+    candidate: bool
+    default: bool
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model as :func:`describe` saw it; ``methods`` holds every method with why it does not suit, or ""."""
+
+    outputs: str
+    inputs: dict[str, tuple[int, ...]]
+    rows: tuple[Row, ...]
+    target_layer: str | None
+    target_why: str
+    embedding_layer: str | None
+    embedding_why: str
+    attention: dict[str, Json]
+    methods: dict[str, str]
+
+
+def add_layers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("layers", help="the layers of a model, the default ones marked, and why they are")
+    parser.add_argument("model", metavar="MODEL", help="timm:resnet18, torchvision:resnet50, demo:vit or package.Class")
+    add_model_options(parser)
+    parser.add_argument("--all", action="store_true", help="every module call, also those no map can be made from")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_layers(asked: argparse.Namespace) -> int:
+    """Print the table; 0."""
+    opened = open_model(model_request(asked.model, asked))
+    found = describe(opened)
+    if asked.json:
+        print(json.dumps(as_json(asked.model, opened.weights, found, every=asked.all), indent=2))
+    else:
+        print("\n".join(as_text(asked.model, opened.weights, found, every=asked.all)))
+    return 0
+
+
+def describe(opened: OpenedModel) -> Description:
+    """Trace the model on random inputs and tell what was seen."""
+    from seewhy.explain.suitable import suitability
+    from seewhy.models.adapter import Adapter
+
+    inputs = opened.random_inputs()
+    adapter = Adapter(opened.module, inputs, headless=opened.headless or None)
+    target, target_why = _choice(lambda: adapter.target_layer)
+    embedding, embedding_why = _choice(lambda: adapter.embedding_layer)
+    return Description(
+        outputs=f"{adapter.trace.outputs} {'features (no head)' if adapter.headless else 'outputs'}",
+        inputs={name: tuple(tensor.shape[1:]) for name, tensor in inputs.items()},
+        rows=_rows(adapter, target),
+        target_layer=target,
+        target_why=target_why,
+        embedding_layer=embedding,
+        embedding_why=embedding_why,
+        attention=_attention(adapter),
+        methods=suitability(adapter),
+    )
+
+
+def _choice(choose: Callable[[], Choice]) -> tuple[str | None, str]:
+    """A default and why it is, or None and why there is none."""
+    try:
+        found = choose()
+    except LayerError as error:
+        return None, error.message
+    return found.layer, found.why
+
+
+def _rows(adapter: Adapter, target: str | None) -> tuple[Row, ...]:
+    from seewhy.models.layers import candidates
+
+    eligible = {(call.name, call.call) for call in candidates(adapter.trace)}
+    return tuple(_row(call, (call.name, call.call) in eligible, target) for call in adapter.trace.calls)
+
+
+def _row(call: LayerCall, candidate: bool, target: str | None) -> Row:
+    from seewhy.models.layers import Layer
+
+    grid, name = call.grid, str(Layer(call.name, call.call))
+    return Row(
+        layer=name,
+        kind=call.kind,
+        shape=call.shape[1:],
+        grid=grid.size if grid else (),
+        layout=grid.layout.replace("_", " ") if grid else "",
+        prefix=grid.prefix if grid else 0,
+        gradient="yes" if call.reaches_target else "prefix only" if call.on_path else "no",
+        candidate=candidate,
+        default=name == target,
+    )
+
+
+def _attention(adapter: Adapter) -> dict[str, Json]:
+    from seewhy.capture.tokens import NoAttention, attention_of
+
+    found = attention_of(adapter)
+    if isinstance(found, NoAttention):
+        return {"calls": 0, "why": found.reason}
+    return {"calls": found.calls, "heads": found.heads, "tokens": found.tokens, "query": found.query}
+
+
+def as_text(model: str, weights: str, found: Description, *, every: bool) -> list[str]:
+    """The description in aligned lines."""
+    shown = [row for row in found.rows if every or row.candidate or row.default]
+    traced = ", ".join(f"{name} {_times(shape)}" for name, shape in found.inputs.items())
+    lines = [f"{model}: {found.outputs}, traced on {traced}, {weights}", ""]
+    lines += aligned([HEADER, *map(_cells, shown)])
+    if not every:
+        lines.append(f"{len(found.rows) - len(shown)} other calls are not shown; --all shows them")
+    suits = [name for name, why in found.methods.items() if not why]
+    lines += ["", KEY, "", f"target layer     {found.target_layer or 'none'}: {found.target_why}"]
+    lines += [f"embedding layer  {found.embedding_layer or 'none'}: {found.embedding_why}"]
+    lines += [f"attention        {_attention_text(found.attention)}"]
+    lines += [f"methods          {', '.join(suits) or 'none'}"]
+    for why in dict.fromkeys(why for why in found.methods.values() if why):
+        names = ", ".join(name for name, reason in found.methods.items() if reason == why)
+        lines.append(f"not for it       {names}: {why}")
+    return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    mark = "*" if row.default else "+" if row.candidate else ""
+    grid, prefix = _times(row.grid), str(row.prefix) if row.grid else ""
+    return mark, row.layer, row.kind, _times(row.shape), grid, row.layout, prefix, row.gradient
+
+
+def _attention_text(attention: dict[str, Json]) -> str:
+    if not attention["calls"]:
+        return f"none: {attention['why']}"
+    return (
+        f"{attention['calls']} calls of {attention['heads']} heads over {attention['tokens']} tokens, "
+        f"read at the {attention['query']}"
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells in columns, two spaces apart.
+
+    Example:
+        >>> aligned([("a", "b"), ("long", "c")])
+        ['a     b', 'long  c']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _times(lengths: Sequence[int]) -> str:
+    return "×".join(map(str, lengths))
+
+
+def as_json(model: str, weights: str, found: Description, *, every: bool) -> dict[str, Json]:
+    """The description as plain values."""
+    return {
+        "model": model,
+        "weights": weights,
+        "outputs": found.outputs,
+        "inputs": {name: list(shape) for name, shape in found.inputs.items()},
+        "target_layer": {"layer": found.target_layer, "why": found.target_why},
+        "embedding_layer": {"layer": found.embedding_layer, "why": found.embedding_why},
+        "attention": found.attention,
+        "methods": {
+            "suitable": [name for name, why in found.methods.items() if not why],
+            "not_suitable": {name: why for name, why in found.methods.items() if why},
+        },
+        "layers": [
+            {**vars(row), "shape": list(row.shape), "grid": list(row.grid) or None}
+            for row in found.rows
+            if every or row.candidate or row.default
+        ],
+    }

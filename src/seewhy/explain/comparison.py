@@ -1,0 +1,146 @@
+"""Several methods asked about one image, in as few passes as they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from torch import nn
+
+from seewhy.explain.drawing import Destination, Look, Picture, png_of, save_panels
+from seewhy.explain.explainer import Explainer
+from seewhy.explain.explainers import make_explainer
+from seewhy.explain.prepared import ImageLike
+from seewhy.explain.reading import Reading
+from seewhy.explain.recipe import Given, Recipe, find_recipe
+from seewhy.explain.result import Result, failed, result_of
+from seewhy.explain.side_by_side import explained_together
+from seewhy.models.outputs import Selector
+from seewhy.registry import METHODS
+from seewhy.render.plots import Panel, figure_of, rows_and_columns
+from seewhy.values import ConfigError, SeewhyError
+
+if TYPE_CHECKING:
+    from seewhy.render.plots import Figure
+
+DEFAULT: Final = ("gradcam", "gradcam++")
+
+
+class Comparison(dict[str, Result]):
+    """The result of each method, by the name it was asked by. In a notebook it shows all pictures.
+
+    A method that could not explain the model has an ``error`` in its result and no picture.
+    """
+
+    def __init__(
+        self, results: dict[str, Result], look: Look, layout: str, figsize: tuple[float, float] | None
+    ) -> None:
+        super().__init__(results)
+        self.look, self.layout, self.figsize = look, layout, figsize
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What went wrong, by method."""
+        return {name: result["error"] for name, result in self.items() if "error" in result}
+
+    def panels(self) -> dict[str, Picture]:
+        """The original once, then each method's heat map over it."""
+        shown = [(name, result) for name, result in self.items() if result.explained is not None]
+        first = {"Original": shown[0][1].panels(caption=False)["Original"]}
+        return first | {name: next(iter(result.panels(show_original=False).values())) for name, result in shown}
+
+    def figure(self) -> Figure:
+        """A matplotlib figure of all pictures, which belongs to the caller."""
+        panels = [Panel(*panel) for panel in self.panels().items()]
+        return figure_of(panels, self.layout, figsize=self.figsize, dpi=self.look.dpi)
+
+    def save(self, path: Destination) -> Path:
+        """Write all pictures into one file, and note it in every result."""
+        written = save_panels(self.panels(), path, self.look, self.layout, self.figsize)
+        for result in self.values():
+            if result.explained is not None:
+                result["save_path"] = str(written)
+        return written
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.panels(), self.look, self.layout)
+
+
+def compare_methods(
+    model: nn.Module,
+    image: ImageLike,
+    methods: Sequence[str] = DEFAULT,
+    target_class: Any = None,
+    target_layer: str | nn.Module | None = None,
+    layout: str = "horizontal",
+    colormap: str = "viridis",
+    alpha: float = 0.4,
+    save_path: Destination | None = None,
+    dpi: int = 100,
+    figsize: tuple[float, float] | None = None,
+    *,
+    return_heatmap: bool = True,
+    preprocessing: Given | Recipe = None,
+    class_names: Sequence[str] | None = None,
+    task: str | None = None,
+    threshold: float | None = None,
+    output_selector: Selector | None = None,
+    settings: dict[str, dict[str, Any]] | None = None,
+) -> Comparison:
+    """Ask several methods about one image; those that read one pass share it.
+
+    Args:
+        methods: names; each is a key of the result as it was written.
+        target_layer: for the methods that explain through a layer.
+        layout: ``horizontal``, ``vertical`` or ``grid`` (four in a row).
+        figsize: ``(width, height)`` of the picture in inches; 4 × 4 for each panel if None.
+        settings: of the methods, by the name they are asked by.
+        others: as in :func:`seewhy.explain.predictions.explain_prediction`.
+
+    Raises:
+        ConfigError: ``SW-F78`` no methods or one twice; ``SW-F10`` to ``SW-F13`` an unknown method or setting.
+        SeewhyError: the first method's error, where none of them can explain the model.
+    """
+    look = Look(colormap, alpha, dpi)
+    rows_and_columns(1, layout)
+    recipe = preprocessing if isinstance(preprocessing, Recipe) else find_recipe(model, preprocessing)
+    reading = Reading(recipe, class_names, task, threshold, output_selector)
+    explainers = _explainers(model, methods, target_layer, reading, settings or {})
+    found = explained_together(explainers, image, target_class)
+    results = {
+        name: failed(answer, METHODS[name].name)
+        if isinstance(answer, SeewhyError)
+        else result_of(answer, explainers[name], look, return_heatmap=return_heatmap)
+        for name, answer in found.items()
+    }
+    errors = [answer for answer in found.values() if isinstance(answer, SeewhyError)]
+    if len(errors) == len(results):
+        raise errors[0]
+    comparison = Comparison(results, look, layout, figsize)
+    if save_path is not None:
+        comparison.save(save_path)
+    return comparison
+
+
+def _explainers(
+    model: nn.Module,
+    methods: Sequence[str],
+    target_layer: str | nn.Module | None,
+    reading: Reading,
+    settings: dict[str, dict[str, Any]],
+) -> dict[str, Explainer]:
+    names = [methods] if isinstance(methods, str) else list(methods)
+    if not names or len({METHODS[name].name for name in names}) < len(names):
+        raise ConfigError(
+            "SW-F78", f"methods are one or more different names, got {names}", fix="write each method once"
+        )
+    unknown = [name for name in settings if name not in names]
+    if unknown:
+        raise ConfigError(
+            "SW-F79",
+            f"settings were given for {unknown[0]!r}, which is not among the methods {names}",
+            fix="name a method that is asked",
+        )
+    layers = {name: target_layer if METHODS[name].needs_layer else None for name in names}
+    return {name: make_explainer(name, model, layers[name], reading, settings.get(name, {})) for name in names}

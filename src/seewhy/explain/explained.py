@@ -1,0 +1,144 @@
+"""The answer for one image: the raw map, and the heat map a person looks at, on the pixels of the original."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from numpy.typing import NDArray
+
+from seewhy.core import Attribution
+from seewhy.explain.answering import Answer
+from seewhy.explain.head import Head
+from seewhy.explain.prepared import Prepared
+from seewhy.methods.ask import Asked
+from seewhy.registry import METHODS, Method
+from seewhy.render.heatmap import Heatmap, Scale, heatmap, place_on_original
+from seewhy.values import Geometry, TargetError
+
+Heat = Float32[np.ndarray, "height width"]
+
+PERTURBING: Final = frozenset({"occlusion", "rise", "lime", "kernel_shap", "scorecam", "ablationcam"})
+"""Signed methods whose positive values alone are evidence for the class, as in a class activation map."""
+
+
+def scale_of(method: Method, settings: Mapping[str, Any] = MappingProxyType({})) -> Scale:
+    """How a method's raw map becomes a heat map in [0, 1]: by what speaks for the class, or by how much matters.
+
+    Class activation maps, attention and perturbation are drawn as ``relu(map) / max``: a negative value speaks against
+    the class. Signed maps of input gradients are drawn as ``|map| / max``: there the sign tells whether the pixel is
+    bright or dark as much as whether it helps. A method over other methods (smoothing, averaging) is drawn as they are.
+    """
+    inner = settings.get("of", method.settings.get("of")) if method.signed else None
+    if inner is not None:
+        scales = {_scale_of_inner(one) for one in (inner if isinstance(inner, list | tuple) else [inner])}
+        return "positive" if scales == {"positive"} else "magnitude"
+    positive = not method.signed or method.needs_layer or method.needs_attention or method.name in PERTURBING
+    return "positive" if positive else "magnitude"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One image's answer: ``raw`` ``(h, w)`` at the method's resolution over the model's input, ``outputs`` ``(C,)``.
+
+    ``target`` is the class asked about, None where the question is about no single one; ``head`` tells what the outputs
+    mean, ``of_model`` what there is to know of the model.
+    """
+
+    prepared: Prepared
+    raw: NDArray[np.float32]
+    scale: Scale
+    outputs: NDArray[np.float64]
+    target: int | None
+    attribution: Attribution
+    head: Head
+    of_model: tuple[str, ...] = ()
+
+    @cached_property
+    def scaled(self) -> Heatmap:
+        """The raw map in [0, 1] at the size of the model's input."""
+        height, width = self.prepared.geometry.input
+        return heatmap(self.raw, (height, width), scale=self.scale)
+
+    @property
+    def heat(self) -> Heat:
+        """``(H, W)`` in [0, 1] on the original, 0 outside what the model saw.
+
+        Raises:
+            TargetError: ``SW-T33``, the raw map holds values that are not finite.
+        """
+        return self._placed[0]
+
+    @property
+    def valid(self) -> Bool[np.ndarray, "height width"]:
+        """Which of the original's pixels the model saw."""
+        return self._placed[1]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed on the way in, and what there is to know of the map."""
+        empty = () if not self.scaled.zero else (_nothing_to_show(self.scale),)
+        return (*self.of_model, *self.prepared.notes, *empty)
+
+    @cached_property
+    def _placed(self) -> tuple[Heat, Bool[np.ndarray, "height width"]]:
+        if self.scaled.nonfinite:
+            raise TargetError(
+                "SW-T33",
+                f"{self.scaled.nonfinite} of {self.raw.size} values of the map are not finite; nothing is painted",
+                fix="check the model's weights and the input's range, or use another method or layer",
+            )
+        geometry = self.prepared.geometry
+        if geometry == Geometry.identity(geometry.original):
+            return self.scaled.values, np.ones(geometry.original, dtype=np.bool_)
+        return place_on_original(self.scaled.values, geometry)
+
+
+def _scale_of_inner(inner: Any) -> Scale:
+    if isinstance(inner, Asked):
+        return scale_of(inner.method, inner.settings)
+    return scale_of(METHODS[inner]) if isinstance(inner, str) else "magnitude"
+
+
+def each_record(answer: Answer, prepared: Sequence[Prepared], asked: Asked) -> Iterator[Explained]:
+    """One :class:`Explained` for each record of a batch.
+
+    Raises:
+        TargetError: ``SW-T34``, the map is not one plane.
+    """
+    found = answer.attribution
+    planes = found.map.detach().float().cpu().numpy()
+    if planes.ndim != 3:
+        raise TargetError(
+            "SW-T34",
+            f"a heat map is drawn of a picture; this map has the shape {planes.shape[1:]}",
+            fix="use .attribute(...), which gives raw maps of any rank",
+        )
+    classes = getattr(answer.target, "index", None)
+    outputs = answer.outputs.double().cpu().numpy()
+    scale = scale_of(asked.method, asked.settings)
+    for row, one in enumerate(prepared):
+        target = classes[row] if isinstance(classes, tuple) else classes
+        yield Explained(one, planes[row], scale, outputs[row], target, record_of(found, row), answer.head, answer.notes)
+
+
+def record_of(found: Attribution, row: int) -> Attribution:
+    """One record of an attribution, as a batch of one that keeps nothing else alive."""
+    rows = slice(row, row + 1)
+    return Attribution(
+        {name: maps[rows].clone() for name, maps in found.maps.items()},
+        found.score[rows].clone(),
+        found.signed,
+        {name: values[rows].clone() for name, values in found.per_channel.items()},
+        {name: values[rows].clone() for name, values in found.measured.items()},
+        found.facts,
+    )
+
+
+def _nothing_to_show(scale: Scale) -> str:
+    return "no positive evidence: the heat map is zero" if scale == "positive" else "the map is zero everywhere"

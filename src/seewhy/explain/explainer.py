@@ -1,0 +1,277 @@
+"""One object per method: made once for a model, then asked about any image. It holds no hook and changes no model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+
+import seewhy.methods  # noqa: F401  (importing the room registers every method)
+from seewhy.core import Attribution, Inputs
+from seewhy.explain.answering import Answer, answer
+from seewhy.explain.class_choice import class_list, names_of
+from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
+from seewhy.explain.explained import Explained, each_record
+from seewhy.explain.head import head_of
+from seewhy.explain.prepared import ImageLike, Prepared, chunks_of_one_shape, each_image, prepare
+from seewhy.explain.recipe import Given, Recipe, find_recipe
+from seewhy.explain.study import Study
+from seewhy.methods.ask import Asked
+from seewhy.models.adapter import Adapter
+from seewhy.models.layers import find_layer
+from seewhy.models.outputs import Selector
+from seewhy.ops import chunks
+from seewhy.registry import METHODS, Method
+from seewhy.values import ConfigError, DataError
+
+Heat = Float32[np.ndarray, "height width"]
+CPU_CHUNK: Final = 4
+"""Images at once on a CPU: beyond it a network's activations leave the processor's cache (measured)."""
+
+
+class Explainer:
+    """Asks one method about images of one model.
+
+    Args:
+        model: any image classifier; it is neither moved nor changed, and is asked in evaluation mode.
+        target_layer: a layer's name (``"layer4[-1]"``), the module itself, or None for the traced default.
+        use_cuda: accepted for compatibility: the model is asked where it is.
+        preprocessing: how pictures become inputs, where the model does not tell: see
+            :func:`seewhy.explain.recipe.find_recipe`.
+        class_names: the classes' names in the model's order.
+        task: ``multiclass``, ``binary``, ``multilabel`` or ``regression``, where the outputs do not tell.
+        threshold: asks a multi-label model about all labels from this probability on.
+        output_selector: where the logits are in what the model returns: a key, an index or a function of it.
+        settings: the method's own.
+
+    Raises:
+        ConfigError: ``SW-F12`` unknown setting, ``SW-F13`` a layer for a method that has none, and preprocessing that
+            cannot be used. ``LayerError`` for a layer that is not there.
+    """
+
+    method: ClassVar[str]
+    other_names: ClassVar[Mapping[str, str]] = {}
+    """Settings by another name, as some documents write them."""
+
+    def __init_subclass__(cls, *, method: str | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if method is None:
+            return
+        cls.method = method
+        if cls.__doc__ is None:
+            cls.__doc__ = _documentation(METHODS[method])
+        if cls.__init__ is Explainer.__init__:
+            cls.__signature__ = _signature(METHODS[method])  # type: ignore[attr-defined]
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layer: str | nn.Module | None = None,
+        use_cuda: bool = True,
+        *,
+        preprocessing: Given | Recipe = None,
+        class_names: Sequence[str] | None = None,
+        task: str | None = None,
+        threshold: float | None = None,
+        output_selector: Selector | None = None,
+        **settings: Any,
+    ) -> None:
+        del use_cuda
+        self.model = model
+        self.settings: Mapping[str, Any] = self._renamed(settings)
+        self.recipe = preprocessing if isinstance(preprocessing, Recipe) else find_recipe(model, preprocessing)
+        self.task, self.threshold = task, threshold
+        self.class_names = names_of(model, class_names)
+        self.study = Study(model, self.recipe.normalisation, output_selector)
+        self.set_target_layer(target_layer)
+
+    def set_target_layer(self, layer: str | nn.Module | None) -> None:
+        """Explain through this layer from now on; None for the default."""
+        name = None if layer is None else str(find_layer(self.study.bare, layer))
+        self._asked = Asked(self.method, name, self.settings)
+
+    def get_target_layer_name(self) -> str | None:
+        """The layer explained through; None for a method without one. The default is traced on an empty picture."""
+        if self._asked.layer is not None or not self._asked.method.needs_layer:
+            return self._asked.layer
+        return self._adapter_for_pictures().target_layer.layer
+
+    def explain(self, image: ImageLike, target_class: Any = None, **settings: Any) -> Heat:
+        """Where the evidence for a class is: ``(H, W)`` float32 in [0, 1].
+
+        Args:
+            image: a path, a PIL image or an array: the map has the original's size, 0 where a centre crop cut. A
+                tensor ``(C, H, W)`` counts as prepared: the map has its size.
+            target_class: a class's number or name; the predicted class if None.
+            settings: of the method, for this call.
+
+        Raises:
+            DataError: an image that cannot be used.
+            TargetError: ``SW-T01``, ``SW-T10``, ``SW-T30``, ``SW-T31`` no such class, ``SW-T33`` a map that is not
+                finite.
+        """
+        return self.explained(image, target_class, **settings).heat
+
+    __call__ = explain
+
+    def explained(self, image: ImageLike, target_class: Any = None, **settings: Any) -> Explained:
+        """As :meth:`explain`, with the raw map, the outputs, the mask of seen pixels and all notes."""
+        (found,) = self.explain_each([image], target_class, 1, **settings)
+        return found
+
+    def explain_batch(
+        self, images: Any, target_classes: Any = None, batch_size: int = 32, **settings: Any
+    ) -> list[Heat]:
+        """:meth:`explain` for many images, asked in batches of at most ``batch_size``; sizes may differ.
+
+        ``images`` is a list, or a batch ``(B, C, H, W)``; ``target_classes`` one class for all, or one for each.
+        """
+        images = each_image(images)
+        return [found.heat for found in self.explain_each(images, target_classes, batch_size, **settings)]
+
+    def explain_each(
+        self, images: Sequence[ImageLike], target_classes: Any = None, batch_size: int = 32, **settings: Any
+    ) -> Iterator[Explained]:
+        """The answers for many images one after the other, in their order; what was given is not kept.
+
+        Raises:
+            ConfigError: ``SW-F75``, a batch size that is none.
+        """
+        if type(batch_size) is not int or batch_size < 1:
+            raise ConfigError(
+                "SW-F75", f"batch_size must be a whole number from 1 on, got {batch_size!r}", fix="set batch_size=32"
+            )
+        asked = self.asked(settings)
+        classes = class_list(target_classes, len(images), self.class_names)
+        return self._explain_each(asked, images, classes, batch_size)
+
+    def _explain_each(
+        self, asked: Asked, images: Sequence[ImageLike], classes: Sequence[Any], batch_size: int
+    ) -> Iterator[Explained]:
+        for few in chunks(len(images), batch_size):
+            prepared = [prepare(images[position], self.recipe, self.study.dtype) for position in few]
+            yield from self._explain_prepared(asked, prepared, [classes[position] for position in few])
+
+    def _explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
+        kinds = [(*one.pixels.shape, chosen is None) for one, chosen in zip(prepared, classes, strict=True)]
+        found: dict[int, Explained] = {}
+        for rows in chunks_of_one_shape(kinds, self._at_once(len(prepared))):
+            few = [prepared[row] for row in rows]
+            answered = self._answer(asked, stacked([one.pixels for one in few]), [classes[row] for row in rows])
+            found.update(zip(rows, each_record(answered, few, asked), strict=True))
+        return [found[row] for row in range(len(prepared))]
+
+    def attribute(self, x: Any, target_class: Any = None, **settings: Any) -> Attribution:
+        """The raw answer, never resized or normalised: ``.maps``, ``.score``, ``.facts``.
+
+        Args:
+            x: tensors ``(B, C, *S)`` of any rank (one image ``(C, H, W)`` too), a mapping of such by input name, or
+                images of one prepared size.
+            target_class: one class for all records, or one for each; the predicted ones if None.
+            settings: of the method, for this call.
+        """
+        inputs = self._inputs(x)
+        records = len(next(iter(inputs.values())))
+        classes = class_list(target_class, records, self.class_names)
+        return self._answer(self.asked(settings), inputs, classes).attribution
+
+    def visualize(
+        self,
+        image: ImageLike,
+        heatmap: Any = None,
+        save_path: Destination | None = None,
+        *,
+        target_class: Any = None,
+        colormap: str = "viridis",
+        alpha: float = 0.4,
+        show_original: bool = True,
+        dpi: int = 100,
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """The heat map over its picture ``(H, W, 3)``, explained first if ``heatmap`` is None; written if asked for.
+
+        Where there is no evidence the picture is left as it is. ``save_path`` puts the original beside it.
+        """
+        look = Look(colormap, alpha, dpi)
+        if heatmap is None:
+            found = self.explained(image, target_class)
+            picture, heatmap = found.prepared.draw(), found.heat
+        else:
+            picture = prepare(image, self.recipe, self.study.dtype).draw()
+        shown = overlay_on(picture, heatmap, look)
+        if save_path is not None:
+            panels = {"Original": picture, self.method: shown} if show_original else {self.method: shown}
+            save_panels(panels, save_path, look)
+        return shown
+
+    def asked(self, settings: Mapping[str, Any]) -> Asked:
+        """The method with these settings over the object's own."""
+        if not settings:
+            return self._asked
+        return Asked(self.method, self._asked.layer, {**self.settings, **self._renamed(settings)})
+
+    def _renamed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.other_names.get(name, name): value for name, value in settings.items()}
+
+    def _answer(self, asked: Asked, inputs: Inputs, classes: Sequence[Any]) -> Answer:
+        adapter = self.study.adapter(inputs)
+        return answer(adapter, head_of(adapter, self.task, self.class_names, self.threshold), asked, classes, inputs)
+
+    def _at_once(self, batch_size: int) -> int:
+        on_cpu = next(self.study.bare.parameters(), torch.empty(0)).device.type == "cpu"
+        return min(batch_size, CPU_CHUNK) if on_cpu else batch_size
+
+    def _adapter_for_pictures(self) -> Adapter:
+        blank = np.full((256, 256, 3), 128, np.uint8)
+        pixels = prepare(blank, self.recipe, self.study.dtype).pixels
+        return self.study.adapter({"image": pixels[None]})
+
+    def _inputs(self, x: Any) -> Inputs:
+        if isinstance(x, Mapping):
+            return {str(name): tensor for name, tensor in x.items()}
+        if isinstance(x, Tensor):
+            return {"image": x[None] if x.ndim == 3 else x}
+        prepared = [prepare(image, self.recipe, self.study.dtype) for image in each_image(x)]
+        return stacked([one.pixels for one in prepared])
+
+    def __repr__(self) -> str:
+        told = [type(self.model).__name__, *(f"{name}={value!r}" for name, value in self.settings.items())]
+        if self._asked.layer is not None:
+            told.insert(1, f"target_layer={self._asked.layer!r}")
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+def stacked(pixels: Sequence[Tensor]) -> Inputs:
+    """One batch of tensors of one shape; a single one is not copied.
+
+    Raises:
+        DataError: ``SW-D54``, the shapes differ.
+    """
+    if len({tensor.shape for tensor in pixels}) > 1:
+        raise DataError(
+            "SW-D54",
+            f"one batch needs inputs of one shape, got {sorted({tuple(tensor.shape) for tensor in pixels})}",
+            fix="use explain_batch, which takes mixed sizes, or tensors of one size",
+        )
+    return {"image": pixels[0][None] if len(pixels) == 1 else torch.stack(list(pixels))}
+
+
+def _signature(method: Method) -> inspect.Signature:
+    """The constructor's parameters with the method's settings spelt out."""
+    common = list(inspect.signature(Explainer.__init__).parameters.values())[1:-1]
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in method.settings.items()
+        if name != "layer"
+    ]
+    return inspect.Signature([*common, *own])
+
+
+def _documentation(method: Method) -> str:
+    settings = [f"{name}={default!r}" for name, default in method.settings.items() if name != "layer"]
+    lines = [method.purpose, "", f"Source: {method.cite}."]
+    return "\n".join([*lines, "", f"Settings: {', '.join(settings)}."] if settings else lines)

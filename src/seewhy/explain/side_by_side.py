@@ -1,0 +1,53 @@
+"""One image, several methods: methods that only read share one pass, and one that fails takes no other with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seewhy.core import Explanation
+from seewhy.explain.answering import Answer, ListeningProbe
+from seewhy.explain.class_choice import class_list
+from seewhy.explain.explained import Explained, each_record
+from seewhy.explain.explainer import Explainer, stacked
+from seewhy.explain.head import head_of
+from seewhy.explain.prepared import ImageLike, prepare
+from seewhy.methods.together import ask_together
+from seewhy.values import SeewhyError
+
+
+def explained_together(
+    explainers: Mapping[str, Explainer], image: ImageLike, target_class: Any = None
+) -> dict[str, Explained | SeewhyError]:
+    """Every explainer's answer, or the error it ended in, in the order given.
+
+    The explainers are of one model and one preprocessing; all explain the class that the first pass settles.
+    """
+    first = next(iter(explainers.values()))
+    prepared = prepare(image, first.recipe, first.study.dtype)
+    inputs = stacked([prepared.pixels])
+    adapter = first.study.adapter(inputs)
+    head = head_of(adapter, first.task, first.class_names, first.threshold)
+    probe = ListeningProbe(adapter, head.question(class_list(target_class, 1, first.class_names)), inputs)
+    reading = {name: one for name, one in explainers.items() if not one.asked({}).method.asks}
+    shared = _together(reading, probe) or {}
+    found: dict[str, Explained | SeewhyError] = {}
+    for name, explainer in explainers.items():
+        try:
+            answer = shared[name] if name in shared else explainer.asked({})(probe, inputs)
+            outputs, settled = probe.heard()
+            (found[name],) = each_record(
+                Answer(answer.target(), outputs, settled, head, adapter.notes), [prepared], explainer.asked({})
+            )
+        except SeewhyError as error:
+            found[name] = error
+    return found
+
+
+def _together(explainers: Mapping[str, Explainer], probe: ListeningProbe) -> dict[str, Explanation] | None:
+    """The answers from one pass; None where one of them fails, which asking one by one then names."""
+    try:
+        answers = ask_together([one.asked({}) for one in explainers.values()], probe, probe.clean)
+    except SeewhyError:
+        return None
+    return dict(zip(explainers, answers, strict=True))

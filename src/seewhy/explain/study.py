@@ -1,0 +1,60 @@
+"""A model is studied once per shape of input: the trace costs a forward and a backward, which later calls save."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+import torch
+from torch import nn
+
+from seewhy.core import Inputs
+from seewhy.models.adapter import Adapter
+from seewhy.models.borrow import unwrapped
+from seewhy.models.outputs import Selector
+from seewhy.pixels import Normalisation
+
+KEPT: Final = 8
+Key = tuple[object, ...]
+
+
+class Study:
+    """The adapters of one model, by shape of input; safe to use from several threads.
+
+    A model whose weights changed or that was moved is studied again. The ``KEPT`` last shapes are kept.
+    """
+
+    def __init__(
+        self, model: nn.Module, normalisation: Normalisation | None, output_selector: Selector | None = None
+    ) -> None:
+        self.model = model
+        self.bare = unwrapped(model)
+        self._normalisation = normalisation
+        self._output_selector = output_selector
+        self._adapters: OrderedDict[Key, Adapter] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type that the model computes in."""
+        floating = (weight.dtype for weight in self.bare.parameters() if weight.is_floating_point())
+        return next(floating, torch.float32)
+
+    def adapter(self, inputs: Inputs) -> Adapter:
+        """The adapter for inputs of these shapes; ``ModelError`` where the model cannot be called on them."""
+        key = (tuple((name, tensor.dtype, *tensor.shape[1:]) for name, tensor in inputs.items()), self._weights())
+        with self._lock:
+            if key not in self._adapters:
+                few = {name: tensor[:2] for name, tensor in inputs.items()}
+                self._adapters[key] = Adapter(
+                    self.model, few, normalisation=self._normalisation, output_selector=self._output_selector
+                )
+                while len(self._adapters) > KEPT:
+                    self._adapters.popitem(last=False)
+            self._adapters.move_to_end(key)
+            return self._adapters[key]
+
+    def _weights(self) -> int:
+        """Changes when a weight is replaced, moved or written to."""
+        return hash(tuple((id(weight), weight.data_ptr(), weight._version) for weight in self.bare.parameters()))
