@@ -2,8 +2,8 @@
 
     python docs/make_gallery.py [--output-dir docs/gallery]
 
-The photographs are those bundled with scikit-learn. A small ResNet learns to tell their crops apart (under a minute), in
-colour and in grey, so that a map has something to show; the digits and their models are the demo's.
+The photographs are those bundled with scikit-learn. A small ResNet learns to tell their crops apart (under a minute),
+in colour and in grey, so that a map has something to show; the digits and their models are the demo's.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def main() -> None:
     model = trained(photographs, asked.steps)
     for name, photograph in zip(CLASSES, photographs, strict=True):
         for kind, methods in (("cams", CAM_METHODS), ("pixels", PIXEL_METHODS)):
-            compare(model, photograph, methods, asked.output_dir / f"{name}_{kind}.png", class_names=CLASSES)
+            compare(model, photograph, methods, asked.output_dir / f"{name}_{kind}.jpg", class_names=CLASSES)
     scene = seewhy.ClutteredDigits(counts={"test": 3})
     digit = Image.fromarray(scene.picture(scene.read(1).inputs))
-    compare(load("cnn"), digit, CAM_METHODS, asked.output_dir / "digit_cams.png", preprocessing=DIGITS)
-    compare(load("vit"), digit, ATTENTION_METHODS, asked.output_dir / "digit_attention.png", preprocessing=DIGITS)
+    compare(load("cnn"), digit, CAM_METHODS, asked.output_dir / "digit_cams.jpg", preprocessing=DIGITS)
+    compare(load("vit"), digit, ATTENTION_METHODS, asked.output_dir / "digit_attention.jpg", preprocessing=DIGITS)
 
 
 def compare(model: nn.Module, picture: Image.Image, methods: tuple[str, ...], path: Path, **how: object) -> None:
@@ -54,7 +54,15 @@ def compare(model: nn.Module, picture: Image.Image, methods: tuple[str, ...], pa
     settings = {name: SETTINGS[name] for name in methods if name in SETTINGS}
     size = (2.6 * (len(methods) + 1), 2.6 * picture.height / picture.width + 0.3)
     results = seewhy.compare_methods(
-        model, picture, list(methods), save_path=path, settings=settings, figsize=size, colormap="turbo", alpha=0.6, **how
+        model,
+        picture,
+        list(methods),
+        save_path=path,
+        settings=settings,
+        figsize=size,
+        colormap="turbo",
+        alpha=0.6,
+        **how,
     )
     for name, result in results.items():
         print(path.name, name, result.get("error") or f"{result['label']} {result['confidence']:.0%}")

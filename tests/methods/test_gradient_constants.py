@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from borrowed import unchanged
 from seewhy.capture.attention import AttentionRecorder
-from seewhy.capture.constants import ConstantParameters, affine_batch_norm
+from seewhy.capture.constants import ConstantParameters
 from seewhy.capture.probe import Probe
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter
@@ -117,17 +117,28 @@ def test_less_is_kept(name: str, share: float) -> None:
     assert constant < share * plain
 
 
+def test_a_pool_keeps_the_places_of_its_largest_values_only() -> None:
+    """One 64-bit number for each of the 4 · 2 · 4 · 4 values it puts out, none of the values it takes in."""
+    with ConstantParameters():
+        assert kept(nn.MaxPool2d(4), torch.randn(4, 2, 16, 16)) == 4 * 2 * 4 * 4 * 8
+
+
 @pytest.mark.parametrize("affine", [True, False])
-def test_fixed_batch_norm_is_affine(affine: bool) -> None:
+def test_fixed_batch_norm_passes_back_its_scale(affine: bool) -> None:
+    """``y = (x - mean) / sqrt(var + eps) * weight + bias``, whose derivative is ``weight / sqrt(var + eps)``."""
     norm = nn.BatchNorm2d(3, affine=affine, dtype=torch.float64).eval()
     norm.running_mean.normal_()
     norm.running_var.uniform_(0.5, 2.0)
+    weight = torch.tensor([-1.0, 0.5, 2.0], dtype=torch.float64)
     if affine:
-        nn.init.normal_(norm.weight)
-        nn.init.normal_(norm.bias)
-    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    found = affine_batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-    torch.testing.assert_close(found, norm(x), rtol=1e-12, atol=1e-12)
+        norm.load_state_dict({**norm.state_dict(), "weight": weight})
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    with ConstantParameters():
+        found = norm(x)
+    (gradient,) = torch.autograd.grad(found.sum(), x)
+    true = (norm.running_var + norm.eps).rsqrt() * (weight if affine else 1.0)
+    torch.testing.assert_close(gradient, true.reshape(3, 1, 1).expand_as(x), rtol=1e-12, atol=0)
+    torch.testing.assert_close(found, norm(x), rtol=0, atol=0)
 
 
 def test_batch_norm_that_measures_its_batch_is_left_alone() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from source_tree import ROOT
 
 from seewhy.cli.generate import generate_artifacts
+from seewhy.cli.main import seewhy
 from seewhy.store.run_reader import RunReader
 from seewhy.store.verify import verify
 
@@ -25,10 +26,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    """The words of every ``generate_artifacts`` line in the README's bash blocks."""
+def commands(program: str = "generate_artifacts") -> list[list[str]]:
+    """The words of every line in the README's bash blocks that calls the program."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.startswith("generate_artifacts ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(f"{program} ")]
 
 
 @pytest.fixture
@@ -67,11 +68,20 @@ def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -
     assert (run / "1" / "manifest.json").is_file()
 
 
-def test_the_python_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [words[0] for words in commands("seewhy")] == ["explain", "layers", "selftest"]
+    assert [seewhy(words) for words in commands("seewhy")] == [0, 0, 0]
+    written = sorted(path.name for path in (newcomer / "explanations").iterdir())
+    assert written == ["0001_gradcam.png", "0001_integrated_gradients.png"]
+    assert "target layer     layer4" in capsys.readouterr().out
+
+
+def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
-    assert "test_00000 (2, 2) (64, 64)" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "test_00000 (2, 2) (64, 64)" in told
+    assert "Predicted class: " in told
+    assert [tuple(names[name].shape) for name in ("heatmap", "raw", "smooth")] == [(90, 120), (1, 7, 7), (90, 120)]
+    assert sorted(path.name for path in newcomer.glob("*.png")) == ["comparison.png", "explanation.png"]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from seewhy.capture.lean import lean_convolution, lean_max_pool2d, lean_relu
+from seewhy.capture.lean import lean_batch_norm, lean_convolution, lean_max_pool2d, lean_relu
 
-_BATCH_NORM = inspect.signature(F.batch_norm)
 _ABOUT_THE_TENSOR_ITSELF = frozenset({"__get__", "__set__", "__delete__", "__hash__", "requires_grad_"})
 """Reading or writing an attribute concerns the parameter, not its values."""
 
@@ -40,10 +37,23 @@ class ConstantParameters(TorchFunctionMode):
         return func(*args, **kwargs) if found is None else found
 
 
-def _batch_norm(*args: Any, **kwargs: Any) -> Tensor | None:
-    given = _BATCH_NORM.bind(*args, **kwargs)
-    given.apply_defaults()
-    return affine_batch_norm(**given.arguments) if _is_affine(given.arguments) else None
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor | None:
+    """None where statistics are those of the batch, types are mixed or weights carry a graph."""
+    del momentum
+    if training or running_mean is None or running_var is None or not input.requires_grad:
+        return None
+    if not _are_constants_like(input, running_mean, running_var, weight, bias):
+        return None
+    return lean_batch_norm(input, running_mean, running_var, weight, bias, eps)
 
 
 def _convolution(
@@ -56,9 +66,8 @@ def _convolution(
     groups: int = 1,
 ) -> Tensor | None:
     """None where weights carry a graph, records are not batched or types are mixed: the operation itself knows."""
-    others = [value for value in (weight, bias) if value is not None]
     is_plain = input.ndim == weight.ndim and not isinstance(padding, str) and input.requires_grad
-    if not is_plain or any(value.requires_grad or value.dtype != input.dtype for value in others):
+    if not (is_plain and _are_constants_like(input, weight, bias)):
         return None
     if torch.is_autocast_enabled(input.device.type):
         return None
@@ -105,37 +114,15 @@ _LEAN: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     Tensor.relu: _relu,
     torch.relu_: _relu_in_place,
     Tensor.relu_: _relu_in_place,
+    F.max_pool2d: _max_pool2d,
     torch.max_pool2d: _max_pool2d,
 }
 """What each operation is done by; None where it must be done by itself."""
 
 
-def affine_batch_norm(
-    input: Float[Tensor, "b c *s"],
-    running_mean: Float[Tensor, " c"],
-    running_var: Float[Tensor, " c"],
-    weight: Float[Tensor, " c"] | None = None,
-    bias: Float[Tensor, " c"] | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Float[Tensor, "b c *s"]:
-    """Batch norm with fixed statistics as one product and one sum per channel; takes ``F.batch_norm``'s arguments."""
-    del training, momentum
-    scale = (running_var + eps).rsqrt()
-    if weight is not None:
-        scale = scale * weight
-    shift = -running_mean * scale
-    if bias is not None:
-        shift = shift + bias
-    per_channel = (-1, *[1] * (input.ndim - 2))
-    return torch.addcmul(shift.reshape(per_channel), input, scale.reshape(per_channel))
-
-
-def _is_affine(given: dict[str, Any]) -> bool:
-    """Fixed statistics, of the input's own precision: half precision is left to the kernel's float32 inside."""
-    settled = (given["running_mean"], given["running_var"])
-    return not given["training"] and all(value is not None and value.dtype == given["input"].dtype for value in settled)
+def _are_constants_like(input: Tensor, *values: Tensor | None) -> bool:
+    """Whether they have no gradient of their own and the input's type."""
+    return all(value is None or (not value.requires_grad and value.dtype == input.dtype) for value in values)
 
 
 def _constant(value: Any) -> Any:

@@ -27,12 +27,13 @@ class ReluRule:
 def masked(gradient: Values, mask: Bool[Tensor, "b *s"]) -> Values:
     """The gradient where the mask is on, else 0.
 
-    On a CPU a product of different types first copies the mask as floats; record by record that copy stays small.
+    On a CPU a product of different types first copies the mask as floats, bytes faster than booleans; record by record
+    that copy stays small.
     """
     if gradient.device.type != "cpu":
         return gradient * mask
     found = torch.empty_like(gradient)
-    for out, part, is_on in zip(found, gradient, mask, strict=True):
+    for out, part, is_on in zip(found, gradient, mask.view(torch.uint8), strict=True):
         torch.mul(part, is_on, out=out)
     return found
 
@@ -72,6 +73,18 @@ def lean_convolution(
 ) -> Float[Tensor, "b d *t"]:
     """Convolution by constant weights, which needs no values for its gradient."""
     return _applied(_Convolution, values, weight, bias, stride, padding, dilation, groups)
+
+
+def lean_batch_norm(
+    values: Float[Tensor, "b c *s"],
+    mean: Float[Tensor, " c"],
+    variance: Float[Tensor, " c"],
+    weight: Float[Tensor, " c"] | None,
+    bias: Float[Tensor, " c"] | None,
+    eps: float,
+) -> Float[Tensor, "b c *s"]:
+    """Batch norm with fixed statistics: ``weight / sqrt(variance + eps)`` times the values, and a constant."""
+    return _applied(_BatchNorm, values, mean, variance, weight, bias, eps)
 
 
 def lean_max_pool2d(values: Float[Tensor, "b c h w"], *settings: Any) -> Float[Tensor, "b c i j"]:
@@ -119,6 +132,22 @@ class _Convolution(torch.autograd.Function):
             stride, padding, dilation, False, no_output_padding, groups, only_values,
         )  # fmt: skip
         return found, *[None] * 6
+
+
+class _BatchNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> Tensor:
+        scale = (variance + eps).rsqrt()
+        scale = scale if weight is None else scale * weight
+        ctx.save_for_backward(scale.reshape(-1, *[1] * (values.ndim - 2)))
+        return F.batch_norm(values, mean, variance, weight, bias, eps=eps)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (scale,) = ctx.saved_tensors
+        return gradient * scale, *[None] * 5
 
 
 class _MaxPool2d(torch.autograd.Function):

@@ -177,7 +177,7 @@ class Asked:
         layer = self.layer_of(probe)
         if layer is not None:
             told["layer"] = layer
-        return replace(found, signed=self.method.signed, facts={**told, **found.facts})
+        return replace(found, signed=self.method.signed and found.signed, facts={**told, **found.facts})
 
 
 def over_channels(per_channel: Float[Tensor, "k b c *s"], channels: str) -> Float[Tensor, "k b *s"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -35,7 +35,7 @@ def deeplift(
     probe: Probe,
     inputs: Inputs,
     *,
-    baseline: str | Baseline = "zero",
+    baseline: Baseline | Literal["zero"] = "zero",
     tolerance: float = 1e-3,
     chunk_size: int = 16,
 ) -> Explanation:
@@ -111,7 +111,7 @@ def _deep_lift() -> Any:
         raise MissingExtraError("captum", "captum") from error
 
 
-def _baselines(inputs: Inputs, probe: Probe, baseline: str | Baseline) -> Inputs:
+def _baselines(inputs: Inputs, probe: Probe, baseline: Baseline | Literal["zero"]) -> Inputs:
     if isinstance(baseline, str) and baseline == "zero":
         return {name: torch.zeros_like(inputs[name]) for name in floating_spatial_inputs(probe, inputs)}
     return baselines(probe, inputs, baseline)

@@ -80,7 +80,9 @@ def smoothgrad(
     chunk_size: int = 16,
     sigma: float | None = None,
 ) -> Explanation:
-    """The mean of a method's maps over noisy copies of the input, by default of the gradient; see :func:`smooth`.
+    """The mean of a method's maps over noisy copies of the input, by default of the gradient.
+
+    The noise and the statistics are those of :func:`smooth`.
 
     ``of`` is a method's name or anything that explains, ``of_settings`` are the named method's settings and its
     ``layer``. Raises ``ConfigError`` SW-F43 for a number out of range, SW-F46 for settings without a name.
@@ -114,7 +116,9 @@ def vargrad(
     chunk_size: int = 16,
     sigma: float | None = None,
 ) -> Explanation:
-    """The variance of a method's maps over noisy copies of the input, by default of the gradient; see :func:`smooth`.
+    """The variance of a method's maps over noisy copies of the input, by default of the gradient.
+
+    The noise and the statistics are those of :func:`smooth`.
 
     Settings and errors are those of ``smoothgrad``; at least two samples are needed.
     """

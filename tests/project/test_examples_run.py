@@ -1,0 +1,40 @@
+"""Every script under examples runs as its first lines say, and leaves what it promises."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+PROMISED = {
+    "interpretation/interpretation_demo.py": (
+        "explanation.png", "comparison.png", "overlay.png", "heatmap.png", "polarity.png", "smooth.png", "rollout.png",
+        "flow.png", "predictions.csv", "batch/digit_0_explanation.png", "batch/digit_5_explanation.png",
+    ),
+}  # fmt: skip
+
+
+def test_every_example_is_listed_here() -> None:
+    found = {path.relative_to(ROOT / "examples").as_posix() for path in (ROOT / "examples").rglob("*.py")}
+    assert found == set(PROMISED)
+
+
+@pytest.mark.parametrize("script", PROMISED)
+def test_an_example_runs(script: str, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error::UserWarning"}
+    command = [sys.executable, str(ROOT / "examples" / script), "--output-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in PROMISED[script]:
+        if name.endswith(".png"):
+            with Image.open(tmp_path / name) as picture:
+                assert picture.convert("L").getextrema()[1] > 0
+    with (tmp_path / "predictions.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["image"] for row in rows] == [f"digit_{index}" for index in range(6)]
