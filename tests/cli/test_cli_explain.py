@@ -167,7 +167,7 @@ def test_a_checkpoint_layer_size_and_settings_are_heeded(
         (["digit0.png", "--methods", "saliency", "--layer", "stages"], "SW-F13"),
         (["digit0.png", "--colormap", "viridiss"], "SW-R01"),
         (["digit0.png", "--alpha", "1.5"], "SW-R05"),
-        (["digit0.png", "--target", "seven"], "SW-T31"),
+        (["digit0.png", "--target", "seven"], "SW-T04"),
         (["digit0.png", "--class-names", "absent.txt"], "SW-F88"),
         (["*.gif"], "SW-F87"),
         (["digit0.png", "--output-dir", "digit0.png"], "SW-F89"),

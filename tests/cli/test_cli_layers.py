@@ -221,7 +221,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     command = [sys.executable, "-c", "from seewhy.cli.main import main; main()", "layers", "demo:cnn", "--all"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         running.stdout.close()

@@ -1,4 +1,8 @@
-"""Operations that keep for their backward to the inputs only what it takes: a mask, indices, a shape."""
+"""Operations that keep for their backward to the inputs only what it takes: a mask, indices, a shape.
+
+None of them turns a missing gradient into zeros: behind a step without a backward (a quantised layer) there is no path
+to the inputs, and the caller must learn of it.
+"""
 
 from __future__ import annotations
 
@@ -100,6 +104,7 @@ def _applied(function: type[torch.autograd.Function], *args: Any) -> Tensor:
 class _Relu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, inplace: bool, rule: ReluRule) -> Tensor:
+        ctx.set_materialize_grads(False)
         found = torch.relu_(values) if inplace else torch.relu(values)
         if inplace:
             ctx.mark_dirty(values)
@@ -108,21 +113,24 @@ class _Relu(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def backward(ctx: Any, gradient: Tensor | None) -> Any:
         (is_positive,) = ctx.saved_tensors
-        return ctx.rule.pass_back(gradient, is_positive), None, None
+        return None if gradient is None else ctx.rule.pass_back(gradient, is_positive), None, None
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any) -> Tensor:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(weight)
         ctx.shape, ctx.settings = values.shape, settings
         convolve: Callable[..., Tensor] = _CONVOLUTIONS[values.ndim]
         return convolve(values, weight, bias, *settings)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def backward(ctx: Any, gradient: Tensor | None) -> Any:
+        if gradient is None:
+            return (None,) * 7
         (weight,) = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         no_output_padding = [0] * len(stride)
@@ -139,27 +147,31 @@ class _BatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, values: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> Tensor:
+        ctx.set_materialize_grads(False)
         scale = (variance + eps).rsqrt()
         scale = scale if weight is None else scale * weight
         ctx.save_for_backward(scale.reshape(-1, *[1] * (values.ndim - 2)))
         return F.batch_norm(values, mean, variance, weight, bias, eps=eps)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def backward(ctx: Any, gradient: Tensor | None) -> Any:
         (scale,) = ctx.saved_tensors
-        return gradient * scale, *[None] * 5
+        return None if gradient is None else gradient * scale, *[None] * 5
 
 
 class _MaxPool2d(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, *settings: Any) -> Tensor:
+        ctx.set_materialize_grads(False)
         found, places = F.max_pool2d_with_indices(values, *settings)
         ctx.save_for_backward(places)
         ctx.shape, ctx.settings = values.shape, settings
         return found
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def backward(ctx: Any, gradient: Tensor | None) -> Any:
+        if gradient is None:
+            return (None,) * (1 + len(ctx.settings))
         (places,) = ctx.saved_tensors
         values = _of_shape(ctx.shape, gradient)
         found = torch.ops.aten.max_pool2d_with_indices_backward(gradient, values, *ctx.settings, places)

@@ -20,7 +20,7 @@ def class_list(chosen: Any, records: int, names: Sequence[str] | None = None) ->
 
     Raises:
         TargetError: ``SW-T02`` another number of classes than records, ``SW-T30`` a name where the names are not known,
-            ``SW-T31`` no class has that name.
+            ``SW-T04`` no class has that name.
 
     >>> class_list(None, 2), class_list([1, "cat"], 2, ["cat", "dog"])
     ([None, None], [1, 0])
@@ -78,6 +78,6 @@ def _number(chosen: Any, names: Sequence[str] | None) -> Any:
         )
     if chosen not in names:
         raise TargetError(
-            "SW-T31", f"no class is called {chosen!r}", near=nearest(chosen, names), fix="use one of the class names"
+            "SW-T04", f"no class is called {chosen!r}", near=nearest(chosen, names), fix="use one of the class names"
         )
     return list(names).index(chosen)

@@ -112,7 +112,7 @@ class Explainer:
 
         Raises:
             DataError: an image that cannot be used.
-            TargetError: ``SW-T01``, ``SW-T10``, ``SW-T30``, ``SW-T31`` no such class, ``SW-T33`` a map that is not
+            TargetError: ``SW-T01``, ``SW-T10``, ``SW-T30``, ``SW-T04`` no such class, ``SW-T33`` a map that is not
                 finite.
         """
         return self.explained(image, target_class, **settings).heat
