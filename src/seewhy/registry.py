@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial, update_wrapper
 from typing import Any, Literal, TypeVar
 
 from seewhy.values import ConfigError, nearest
@@ -24,7 +25,8 @@ class Method:
     then its function takes ``(probe, inputs)`` and returns an ``Explanation``. ``signed`` says whether negative values
     mean something; ``linear`` whether it is linear in the target; ``cite`` where the formula stands. ``channels`` is
     how a map is made of an input-space answer per channel: their sum, or the largest magnitude. ``also`` are other
-    names.
+    names. A method that stands for whole ``libraries`` answers to ``captum.Saliency`` too, with that name as its
+    setting ``name``.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Method:
     channels: Channels
     cite: str
     also: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
 
     @property
     def purpose(self) -> str:
@@ -84,6 +87,8 @@ class Methods(Mapping[str, Method]):
 
     def __getitem__(self, name: str) -> Method:
         known = self._names.get(str(name).lower())
+        if known is None and (entry := self._of_library(str(name))) is not None:
+            return entry
         if known is None:
             raise ConfigError(
                 "SW-F10",
@@ -94,13 +99,22 @@ class Methods(Mapping[str, Method]):
         return self._methods[known]
 
     def __contains__(self, name: object) -> bool:
-        return str(name).lower() in self._names
+        return str(name).lower() in self._names or self._of_library(str(name)) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._methods)
 
     def __len__(self) -> int:
         return len(self._methods)
+
+    def _of_library(self, name: str) -> Method | None:
+        """The method that stands for the library before the first dot or colon, asked for what is behind it."""
+        library, dot, _ = name.replace(":", ".").partition(".")
+        for entry in self._methods.values():
+            if dot and library in entry.libraries:
+                function = update_wrapper(partial(entry.function, name=name), entry.function)
+                return replace(entry, name=name, function=function)
+        return None
 
     def add(self, entry: Method) -> None:
         """Register a method under names not yet taken."""
@@ -124,11 +138,12 @@ def method(
     linear: bool = False,
     channels: Channels = "sum",
     also: tuple[str, ...] = (),
+    libraries: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]:
     """Register the decorated function as an attribution method and return it unchanged."""
 
     def register(function: Function) -> Function:
-        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also))
+        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also, libraries))
         return function
 
     return register

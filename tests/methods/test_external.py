@@ -16,6 +16,7 @@ from seewhy.core import Explanation
 from seewhy.methods.ask import Asked
 from seewhy.methods.external import available, resolve
 from seewhy.models.adapter import Adapter
+from seewhy.registry import METHODS
 from seewhy.targets import Logit, Probability
 from seewhy.values import ConfigError, MissingExtraError, ModelError
 from toys import ConvNet, Vit
@@ -174,3 +175,23 @@ def test_a_model_that_cannot_be_copied_is_refused() -> None:
 
     with pytest.raises(ModelError, match="SW-M15"):
         asked(Unique(), "captum.Saliency")
+
+
+@pytest.mark.parametrize("name", ["captum.InputXGradient", "captum:InputXGradient"])
+def test_a_librarys_name_is_a_methods_name(name: str) -> None:
+    torch.manual_seed(0)
+    model, inputs = ConvNet().eval(), {"image": torch.randn(2, 2, 8, 8)}
+    probe = Probe(Adapter(model, inputs), [Logit(1)])
+    found = Asked(name)(probe, inputs)
+    torch.testing.assert_close(found.maps["image"], Asked("input_x_gradient")(probe, inputs).maps["image"])
+    assert found.facts["method"] == name
+    assert name in METHODS
+    assert name not in list(METHODS)
+
+
+def test_an_unknown_name_of_a_library_lists_the_nearest() -> None:
+    model, inputs = ConvNet().eval(), {"image": torch.randn(1, 2, 8, 8)}
+    with pytest.raises(ConfigError) as caught:
+        Asked("captum.Salency")(Probe(Adapter(model, inputs), [Logit(1)]), inputs)
+    assert caught.value.code == "SW-F67"
+    assert "Saliency" in str(caught.value)

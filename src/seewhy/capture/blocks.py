@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.capture.attention import AttentionRecorder, Weights
@@ -88,7 +89,7 @@ def _calls(adapter: Adapter, found: GlobalAttention, batch: int) -> list[_Call]:
     calls: list[_Call] = []
     running: list[_Call] = []
 
-    def note(attention: int, weights: Weights) -> Weights:
+    def note(attention: int, weights: Weights) -> Float[Tensor, "_ h n n"]:
         for call in running:
             call.attention.append(attention)
         return weights[:0]

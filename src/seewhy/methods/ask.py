@@ -157,10 +157,10 @@ class Asked:
         """Input-space methods: one answer per input with space, per channel, and the map made of it."""
         per_channel = {}
         for name in probe.adapter.spatial_inputs:
-            given: dict[str, Any] = {"input_gradients": capture.input_gradients[name]}
-            if "inputs" in self.method.reads:
-                given["inputs"] = inputs[name].to(given["input_gradients"])
-            per_channel[name] = self.method.function(**given, **self.settings)
+            gradients = capture.input_gradients[name]
+            given = {"inputs": inputs[name].to(gradients)} if "inputs" in self.method.reads else {}
+            answers = [self.method.function(input_gradients=one, **given, **self.settings) for one in gradients]
+            per_channel[name] = answers[0].unsqueeze(0) if len(answers) == 1 else torch.stack(answers)
         maps = {name: over_channels(answer, self.method.channels) for name, answer in per_channel.items()}
         return Explanation(maps, capture.scores, per_channel=per_channel)
 

@@ -114,7 +114,7 @@ def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
         )
 
 
-def peaks(maps: Maps) -> Maps:
+def peaks(maps: Maps) -> Float[Tensor, "k b *ones"]:
     """The largest magnitude of each map, with the map's axes kept; one where a map is zero, to divide by."""
     found = maps.flatten(2).abs().amax(dim=2)
     return torch.where(found > 0, found, 1.0).reshape(*found.shape, *[1] * (maps.ndim - 2))

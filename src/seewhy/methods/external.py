@@ -39,6 +39,7 @@ NOT_FOR_INPUTS = ("Layer", "Neuron", "LLM", "Remote", "DataLoader", "LimeBase", 
     asks=True,
     signed=True,
     cite="Kokhlikyan et al. 2020, arXiv:2009.07896 (captum); Anders et al. 2021, arXiv:2106.13200 (zennit)",
+    libraries=("captum", "zennit"),
 )
 def external(
     probe: Probe,
@@ -49,6 +50,8 @@ def external(
     seed: int = 0,
 ) -> Explanation:
     """An attribution of captum or zennit by name: ``captum.Saliency``, ``zennit.EpsilonPlusFlat``.
+
+    Such a name is itself a method's name: ``Asked("captum.Saliency")``.
 
     ``options`` go to captum's ``attribute`` (``{"n_steps": 20}``) or to zennit's composite; ``seed`` fixes what they
     draw, alike for every record. Relevance of zennit starts as the score itself.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-Capacities = Sequence[Float[np.ndarray, "above below"]]
+Capacities = Sequence[Float[np.ndarray, "_ _"]]
 
 NEGLIGIBLE = 1e-13
 """What is left of a capacity, or of an excess, below this is rounding of float64 numbers around 1."""
@@ -46,7 +46,7 @@ class _Preflow:
             pass
         return float(self.excess[-1][0])
 
-    def _distances(self) -> list[Float[np.ndarray, " n"]]:
+    def _distances(self) -> list[Float[np.ndarray, " _"]]:
         """Residual edges between each node and the sink; infinite where there is no way."""
         distances = [np.full(len(excess), np.inf) for excess in self.excess]
         distances[-1][0] = 0.0
@@ -64,7 +64,7 @@ class _Preflow:
             reached, steps = found, steps + 1
         return distances
 
-    def _wave(self, distances: list[Float[np.ndarray, " n"]]) -> bool:
+    def _wave(self, distances: list[Float[np.ndarray, " _"]]) -> bool:
         """Discharge every node with excess that has a way to the sink, the farthest first; False if there is none."""
         finite = [float(d[np.isfinite(d)].max(initial=0.0)) for d in distances]
         moved = False
@@ -76,7 +76,7 @@ class _Preflow:
                     moved = True
         return moved
 
-    def _discharge(self, layer: int, nodes: np.ndarray, distances: list[Float[np.ndarray, " n"]], nearer: int) -> None:
+    def _discharge(self, layer: int, nodes: np.ndarray, distances: list[Float[np.ndarray, " _"]], nearer: int) -> None:
         """Move the nodes' excess to neighbours at distance ``nearer``: upwards, and back where it came from below."""
         up = np.flatnonzero(distances[layer + 1] == nearer)
         if len(up):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.capture.probe import Probe
@@ -38,7 +38,7 @@ def scores_of_variants(
     return scores.reshape(-1, count, records)
 
 
-def spread_over(scores: Float[Tensor, "k n b"], masks: Float[Tensor, "n *s"]) -> Float[Tensor, "k b *s"]:
+def spread_over(scores: Float[Tensor, "k n b"], masks: Shaped[Tensor, "n *s"]) -> Float[Tensor, "k b *s"]:
     """The sum over masks of score times mask, for all targets and records in one matrix product."""
     total: Tensor = torch.tensordot(scores.transpose(1, 2), masks.to(scores), dims=1)
     return total
