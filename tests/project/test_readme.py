@@ -83,5 +83,5 @@ def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr().out
     assert "test_00000 (2, 2) (64, 64)" in told
     assert "Predicted class: " in told
-    assert [tuple(names[name].shape) for name in ("evidence", "raw", "smooth")] == [(90, 120), (1, 7, 7), (90, 120)]
+    assert [tuple(names[name].shape) for name in ("evidence", "signed", "smooth")] == [(90, 120), (1, 7, 7), (90, 120)]
     assert sorted(path.name for path in newcomer.glob("*.png")) == ["comparison.png", "explanation.png"]
