@@ -78,6 +78,23 @@ def test_rows_say_what_the_model_said_and_probabilities_sum_to_one(tmp_path: Pat
         assert float(row.probabilities.sum()) == pytest.approx(1, abs=1e-6)
 
 
+class Normalised(GapLinear):
+    """A model that ends in a functional softmax."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image).softmax(dim=1)
+
+
+def test_a_softmax_that_the_model_has_is_not_applied_again(tmp_path: Path) -> None:
+    names, model = ids(3), Normalised()
+    summary = seewhy.run(model, Pictures(names), tmp_path / "run", generate_attention=False)
+    with torch.no_grad():
+        said = model(batch(names))
+    stored = [rows(tmp_path / "run")[name].probabilities for name in names]
+    assert torch.stack([torch.from_numpy(row) for row in stored]).numpy() == pytest.approx(said.numpy(), abs=1e-6)
+    assert any("softmax" in choice for choice in summary.choices.values())
+
+
 def test_accuracy_counts_the_labelled_records_that_are_right(tmp_path: Path) -> None:
     names, model = ids(9), conv_net()
     summary = seewhy.run(model, Pictures(names), tmp_path / "run")

@@ -33,6 +33,7 @@ def applicable(
     Raises for a layer or class the user named that does not fit; what a default cannot serve is not applicable.
     """
     found = Applicable(default_layers=_default_layers(adapter))
+    found.choices |= {f"note {number}": note for number, note in enumerate(adapter.notes, 1)}
     if settings.generate_embeddings:
         _add_embeddings(found, adapter, settings)
     if settings.generate_gradcam:

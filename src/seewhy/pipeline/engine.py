@@ -15,6 +15,7 @@ from seewhy.core import Inputs
 from seewhy.data.batching import reason_of
 from seewhy.data.records import Batch, Record
 from seewhy.models.adapter import Adapter
+from seewhy.models.heads import prediction
 from seewhy.pipeline.questions import Question, answer_all, union_of_wants
 from seewhy.values import Answer
 
@@ -80,8 +81,8 @@ class Engine:
     def _probabilities(self, outputs: Float[Tensor, "b c"]) -> NDArray[np.float32] | None:
         if self._adapter.classes < 2:
             return None
-        probabilities: NDArray[np.float32] = outputs.softmax(dim=1).float().cpu().numpy()
-        return probabilities
+        said = prediction("multiclass", outputs, activation=self._adapter.activation).probabilities
+        return None if said is None else said.float().cpu().numpy()
 
 
 def _not_finite(answers: Mapping[str, Answer]) -> str:
