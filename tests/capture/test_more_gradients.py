@@ -10,6 +10,7 @@ from seewhy.capture.probe import Probe
 from seewhy.core import Wants
 from seewhy.models.adapter import Adapter
 from seewhy.targets import Logit
+from seewhy.values import LayerError
 from toys import ConvNet, Vit
 
 
@@ -81,3 +82,19 @@ def test_settled_questions_follow_records_that_are_repeated() -> None:
     best = free.capture(inputs, Wants()).outputs.argmax(dim=1)[rows]
     outputs = free.capture({"image": -5 * inputs["image"][rows]}, Wants()).outputs
     torch.testing.assert_close(moved[0], outputs[torch.arange(3), best])
+
+
+def test_as_many_tokens_that_lie_otherwise_are_refused() -> None:
+    class Pooled(Vit):
+        """Positions are left out, so that any picture of as many patches will do."""
+
+        def forward(self, image: Tensor) -> Tensor:
+            x = self.patch(image).flatten(2).transpose(1, 2)
+            return self.head(self.norm(self.blocks(x)).mean(dim=1))
+
+    probe = Probe(Adapter(Pooled((8, 8), prefix=0), {"image": torch.randn(2, 2, 8, 8)}), [Logit(0)])
+    wants = Wants(activations=("norm",))
+    assert probe.capture({"image": torch.randn(1, 2, 8, 8)}, wants).activations["norm"].shape[2:] == (2, 2)
+    with pytest.raises(LayerError) as caught:
+        probe.capture({"image": torch.randn(1, 2, 4, 16)}, wants)
+    assert caught.value.code == "SW-L06"

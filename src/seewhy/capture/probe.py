@@ -17,9 +17,10 @@ from seewhy.capture.taps import Tapped, edits, taps
 from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
+from seewhy.models.grid import Grid
 from seewhy.models.layers import OUTPUTS, Layer
 from seewhy.models.trace import is_in_place_conflict
-from seewhy.values import ModelError
+from seewhy.values import LayerError, ModelError
 
 Edit = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -106,6 +107,7 @@ class Probe:
     def _capture(self, inputs: Inputs, wants: Wants, edit: Edit | None, *, full_graph: bool) -> Capture:
         layers = self._layers(wants)
         grids = {name: self.adapter.grid(name) for name in (*wants.activations, *wants.gradients)}
+        self._check_size(grids, inputs)
         differentiate = tuple(layers[name] for name in wants.gradients) if self.targets else ()
         model = self.adapter.model
         with borrowed(model), edits(model, self._changes(edit)):
@@ -144,6 +146,18 @@ class Probe:
             input_gradients={name: _full(gradients[_input_name(name)]) for name in leaves},
             embedding=self._embedding(wants.embedding, layers, tapped, outputs.detach()),
         )
+
+    def _check_size(self, grids: Mapping[str, Grid], inputs: Inputs) -> None:
+        """Tokens of another picture may be as many and lie otherwise: 16 × 16 patches are as many as 8 × 32."""
+        tokens = [name for name, grid in grids.items() if grid.layout == "tokens"]
+        name, *_ = self.adapter.spatial_inputs
+        size, traced = tuple(inputs[name].shape[2:]), self.adapter.trace.input_size
+        if tokens and size != traced:
+            raise LayerError(
+                "SW-L06",
+                f"the tokens of {tokens[0]} were found to lie on inputs of size {traced}, these are {size}",
+                fix="trace the model on inputs of this size: Adapter(model, example)",
+            )
 
     def _changes(self, edit: Edit | None) -> dict[Layer, Callable[[Tensor], Tensor]]:
         return {self.adapter.layer(name): change for name, change in (edit or {}).items()}
