@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,16 +16,19 @@ from torch import Tensor
 from seewhy.core import Target
 from seewhy.values import TargetError
 
+Classes: TypeAlias = int | tuple[int | None, ...] | None
+"""A class for all records, or one for each; None is what the model chooses."""
+
 
 @dataclass(frozen=True)
 class Logit:
     """The raw output of a class: a given one, one per record, or the ``rank``-th best of each record.
 
-    ``index`` is a class, or a tuple with one class per record; ``None`` asks for the class at ``rank`` (0 is the
-    predicted one), which :meth:`bind` settles.
+    ``index`` is a class, or a tuple with one class per record; ``None``, for all or in the tuple for one record, asks
+    for the class at ``rank`` (0 is the predicted one), which :meth:`bind` settles.
     """
 
-    index: int | tuple[int, ...] | None = None
+    index: Classes = None
     rank: int = 0
 
     def bind(self, outputs: Float[Tensor, "b c"]) -> Logit:
@@ -41,22 +44,23 @@ class Logit:
 
     def _classes(self, outputs: Float[Tensor, "b c"]) -> Int[Tensor, " b"]:
         records, classes = outputs.shape
-        if self.index is None:
-            if not 0 <= self.rank < classes:
-                raise TargetError(
-                    "SW-T03",
-                    f"rank {self.rank} was asked for, but the model has {classes} outputs",
-                    fix=f"choose a rank from 0 to {classes - 1}",
-                )
-            return outputs.detach().topk(self.rank + 1, dim=1).indices[:, self.rank]
-        return _one_each(self.index, records, classes).to(outputs.device)
+        if not _leaves_open(self.index):
+            return _one_each(self.index, records, classes).to(outputs.device)
+        if not 0 <= self.rank < classes:
+            raise TargetError(
+                "SW-T03",
+                f"rank {self.rank} was asked for, but the model has {classes} outputs",
+                fix=f"choose a rank from 0 to {classes - 1}",
+            )
+        ranked = outputs.detach().topk(self.rank + 1, dim=1).indices[:, self.rank]
+        return _settled(self.index, ranked, classes)
 
 
 @dataclass(frozen=True)
 class Probability:
     """The softmax probability of a class; for measuring, since a saturated softmax has no gradient."""
 
-    index: int | tuple[int, ...] | None = None
+    index: Classes = None
 
     def bind(self, outputs: Float[Tensor, "b c"]) -> Probability:
         """One class per record, validated against the number of outputs."""
@@ -74,11 +78,12 @@ class Probability:
 class BinaryLogit:
     """A class of a model with one output: the output itself argues for class 1, its negative for class 0.
 
-    ``index`` is a class, or a tuple with one class per record; None is the predicted one, 1 where the output is at
-    least ``boundary`` (0 for a logit, 0.5 for a probability), which :meth:`bind` settles.
+    ``index`` is a class, or a tuple with one class per record; None, for all or in the tuple for one record, is the
+    predicted one, 1 where the output is at least ``boundary`` (0 for a logit, 0.5 for a probability), which
+    :meth:`bind` settles.
     """
 
-    index: int | tuple[int, ...] | None = None
+    index: Classes = None
     boundary: float = 0.0
 
     def bind(self, outputs: Float[Tensor, "b one"]) -> BinaryLogit:
@@ -94,9 +99,7 @@ class BinaryLogit:
         return sign * outputs[:, 0]
 
     def _classes(self, outputs: Float[Tensor, "b one"]) -> Int[Tensor, " b"]:
-        if self.index is None:
-            return (outputs.detach()[:, 0] >= self.boundary).long()
-        return _one_each(self.index, records=outputs.shape[0], classes=2).to(outputs.device)
+        return _settled(self.index, (outputs.detach()[:, 0] >= self.boundary).long(), classes=2)
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,21 @@ class EmbeddingNorm:
         return length
 
 
-def _one_each(index: int | tuple[int, ...], records: int, classes: int) -> Int[Tensor, " b"]:
+def _leaves_open(index: Classes) -> bool:
+    """Whether the model's own choice is asked about for some record."""
+    return index is None or (isinstance(index, tuple) and None in index)
+
+
+def _settled(index: Classes, chosen: Int[Tensor, " b"], classes: int) -> Int[Tensor, " b"]:
+    """The classes asked about; where none is named, what the model chose."""
+    if index is None:
+        return chosen
+    if isinstance(index, tuple) and None in index and len(index) == len(chosen):
+        index = tuple(own if one is None else one for one, own in zip(index, chosen.tolist(), strict=True))
+    return _one_each(index, len(chosen), classes).to(chosen.device)
+
+
+def _one_each(index: Classes, records: int, classes: int) -> Int[Tensor, " b"]:
     """One valid class for each record."""
     wanted = index if isinstance(index, tuple) else (index,) * records
     if len(wanted) != records:
@@ -169,7 +186,7 @@ def _one_each(index: int | tuple[int, ...], records: int, classes: int) -> Int[T
     return torch.tensor([class_index(one, classes) for one in wanted], dtype=torch.long)
 
 
-def _taken(index: int | tuple[int, ...] | None, rows: Sequence[int]) -> int | tuple[int, ...] | None:
+def _taken(index: Classes, rows: Sequence[int]) -> Classes:
     return tuple(index[row] for row in rows) if isinstance(index, tuple) else index
 
 

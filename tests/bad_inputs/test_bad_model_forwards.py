@@ -193,7 +193,7 @@ def test_42_inputs_of_another_size_than_traced_are_told_where_tokens_depend_on_i
 
     adapter = Adapter(Sized(prefix=0), {"image": torch.randn(2, 2, 16, 16)})
     probe = Probe(adapter, [Logit(0)])
-    with refused(LayerError, "SW-L06", "(4, 4) make 16 tokens", "has 15"):
+    with refused(LayerError, "SW-L06", "size (16, 16)", "these are (12, 20)"):
         probe.capture({"image": torch.randn(2, 2, 12, 20)}, Wants(activations=("norm",)))
     other = {"image": torch.randn(2, 2, 12, 20)}
     assert Adapter(Sized(prefix=0), other).grid("norm").size == (3, 5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +185,35 @@ def test_what_cannot_be_begun_ends_with_2_and_writes_nothing(
     assert f"[{code}]" in said.err
     assert said.out == ""
     assert [path.name for path in working.iterdir()] == ["digit0.png"]
+
+
+REFUSED_AT_ONCE = """
+import sys
+from seewhy.cli.main import seewhy
+for model in ("timm:resnet18", "torchvision:resnet50"):
+    assert seewhy(["explain", "absent.png", "--model", model]) == 2
+heavy = {"torch", "timm", "torchvision", "PIL", "seewhy.methods"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_a_model_without_weights_is_refused_before_anything_is_imported_or_built() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    program = [sys.executable, "-c", REFUSED_AT_ONCE]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("[SW-F85]") == 2
+    assert "--checkpoint FILE" in done.stderr
+
+
+def test_the_layer_has_two_spellings(digits: Path, working: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = []
+    for option in ("--layer", "--target-layer"):
+        code, (found,), _ = explain(capsys, digits / "digit0.png", option, "stages.0", "--output-dir", option[2:])
+        assert code == 0
+        made.append(Path(found["results"]["gradcam"]).read_bytes())
+    _, (default,), _ = explain(capsys, digits / "digit0.png", "--output-dir", "default")
+    assert made[0] == made[1] != Path(default["results"]["gradcam"]).read_bytes()
 
 
 def test_images_are_named_by_file_folder_and_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

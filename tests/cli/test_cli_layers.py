@@ -141,6 +141,37 @@ def test_the_table_marks_the_default_and_says_why(capsys: pytest.CaptureFixture[
     assert all(line[column - 1] == " " and line[column] != " " for line in table)
 
 
+HIDDEN = "have a grid, but no gradient with these random weights"
+
+
+def test_what_is_not_shown_is_told_with_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """timm starts the last norm of each block at zero: nothing inside a block has a gradient until it learns."""
+    words = ["layers", "timm:test_resnet", "--num-classes", "5"]
+    assert seewhy(words) == 0
+    fresh = capsys.readouterr().out
+    assert "layers with a grid on which the score has a gradient:" in fresh
+    assert "layer1.0.conv1 " not in fresh
+    assert HIDDEN in fresh
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", num_classes=5)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.constant_(module.weight, 0.5)
+    torch.save(model.state_dict(), tmp_path / "learnt.pth")
+    assert seewhy([*words, "--checkpoint", str(tmp_path / "learnt.pth")]) == 0
+    learnt = capsys.readouterr().out
+    assert "layer1.0.conv1 " in learnt
+    assert HIDDEN not in learnt
+
+
+def test_with_all_the_table_claims_no_gradient(capsys: pytest.CaptureFixture[str]) -> None:
+    assert seewhy(["layers", "timm:test_resnet", "--all"]) == 0
+    said = capsys.readouterr().out
+    assert "all calls:" in said
+    assert "layers with a grid on which" not in said
+    assert "not shown" not in said
+
+
 def test_a_model_whose_outputs_depend_on_no_layer_is_told_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = layers(capsys, own(folder, "Detached"), "--size", "8")
     assert found["target_layer"]["layer"] is None

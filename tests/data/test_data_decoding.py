@@ -244,6 +244,14 @@ def test_an_absent_file_is_told_by_its_name(tmp_path: Path) -> None:
         revision(tmp_path / "gone.png")
 
 
+def test_a_folder_is_told_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for read in (decode, revision):
+        with pytest.raises(DataError, match="photos is a folder, not a picture") as raised:
+            read(tmp_path / "photos")
+        assert raised.value.code == "SW-D05"
+
+
 def test_the_revision_follows_the_bytes_and_nothing_else(tmp_path: Path) -> None:
     first, copy = tmp_path / "a.png", tmp_path / "b.png"
     Image.new("L", (9, 9), 7).save(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from io import BytesIO
@@ -26,6 +27,8 @@ from seewhy import (
     save_predictions,
     visualize_batch,
 )
+from seewhy.explain.prediction_table import table_of
+from seewhy.explain.result import Result
 from seewhy.values import ConfigError, DataError, ModelError, SeewhyError, TargetError
 
 NAMES = ["bright", "dark"]
@@ -219,6 +222,20 @@ def test_predictions_are_saved_as_a_table_that_runs_nothing(folder: Path) -> Non
     assert (first["image"], second["image"]) == ("cat", "broken")
     assert second["confidence"] == ""
     assert "SW-D06" in second["error"]
+
+
+@pytest.mark.parametrize("sign", list("=+-@＝＋－＠"))
+@pytest.mark.parametrize("before", ["", " ", "\u00a0", "\u3000 ", "\t", "\r", "\n"])
+def test_a_formula_is_text_also_behind_spaces_and_in_full_width(before: str, sign: str) -> None:
+    text = f"{before}{sign}SUM(1)"
+    (row,) = csv.DictReader(io.StringIO(table_of(Result({"label": text})), newline=""))
+    assert row["label"] == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["cat", " cat", "a=b", "'=1", "\u00a0", "a\r=b", "a\n=b", ""])
+def test_text_that_is_no_formula_is_written_as_it_is(text: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(table_of(Result({"label": text})), newline=""))
+    assert row["label"] == text
 
 
 def test_a_result_shows_itself_in_a_notebook_without_running_a_class_name() -> None:

@@ -85,7 +85,10 @@ def test_a_map_without_positive_evidence_is_zeros_and_says_so() -> None:
     explainer = GradCAM(Brightness(), preprocessing=PLAIN)
     found = explainer.explained(np.zeros((64, 64, 3), np.uint8), 0)
     assert not found.heat.any()
-    assert "no positive evidence: the heat map is zero" in found.notes
+    assert any("all evidence is negative" in note for note in found.notes)
+    with pytest.warns(UserWarning, match="all evidence is negative") as told:
+        explainer.explain(np.zeros((64, 64, 3), np.uint8), 0)
+    assert told[0].filename == __file__
     assert "flat: every pixel has the same value" in found.notes
 
 
@@ -96,7 +99,7 @@ def test_a_map_that_is_not_finite_is_refused() -> None:
             return self.head((cells + 2).sqrt().flatten(2).mean(dim=2))
 
     explainer = GradCAM(Broken(), target_layer="cells", preprocessing=PLAIN)
-    explainer.explain(torch.zeros(3, 64, 64), 0)
+    assert explainer.explain(torch.ones(3, 64, 64), 0).max() == 1
     with pytest.raises(TargetError, match="SW-T33"):
         explainer.explain(torch.full((3, 64, 64), -3.0), 0)
 

@@ -83,6 +83,8 @@ def test_a_window_is_heeded_for_files_and_pillow_images_too(tmp_path: Path) -> N
         (COLOUR.astype(np.float32) / 255 - 0.5, "SW-D48"),
         (COLOUR.astype(np.int32), "SW-D48"),
         (COLOUR.astype(complex), "SW-D48"),
+        (np.array([["a"]]), "SW-D48"),
+        (np.array([[None]]), "SW-D48"),
         (np.full((20, 30, 3), np.nan), "SW-D49"),
         (np.full((20, 30), np.inf), "SW-D49"),
         (np.zeros((20, 30, 2), np.uint8), "SW-D47"),
@@ -98,6 +100,26 @@ def test_an_array_that_is_no_picture_is_refused(array: np.ndarray, code: str) ->
         read_picture(array)
     assert raised.value.code == code
     assert raised.value.fix
+
+
+@pytest.mark.parametrize("picture", [np.zeros((7, 30, 3), np.uint8), Image.new("RGB", (30, 7))])
+def test_a_picture_in_memory_that_is_too_small_is_no_file_to_leave_out(picture: object) -> None:
+    with pytest.raises(DataError, match="30 × 7 pixels") as raised:
+        read_picture(picture)
+    assert raised.value.code == "SW-D09"
+    assert raised.value.fix == "pass the whole picture, or enlarge it first"
+
+
+def test_an_array_without_numbers_is_told_by_its_type_not_its_size() -> None:
+    with pytest.raises(DataError, match="values of type <U1 are no pixels"):
+        read_picture(np.array([["a"]]))
+
+
+def test_an_empty_path_and_a_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"SW-D05.* the path is empty"):
+        read_picture("")
+    with pytest.raises(DataError, match=rf"SW-D05.* {tmp_path.name} is a folder, not a picture"):
+        read_picture(tmp_path)
 
 
 @pytest.mark.parametrize("window", [(1, 0), (0,), (0, float("nan")), "ab"])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.transforms import v2
 
+import seewhy
 from seewhy import GradCAM, load_model
 from seewhy.data.geometry import centre_crop
 from seewhy.explain.learnt_transform import LearntTransform
@@ -97,8 +98,14 @@ def test_a_gray_model_gets_one_channel_and_a_colour_model_three() -> None:
 
 
 def test_a_model_of_channels_no_picture_has_is_refused_unless_given_tensors() -> None:
+    model = nn.Sequential(nn.Conv2d(5, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert "values as they are" in str(find_recipe(model))
+    explainer = seewhy.InputXGradient(model)
+    prepared = torch.randn(5, 9, 11)
+    signed = explainer.explain(prepared, 1, normalize=False)
+    np.testing.assert_allclose(signed, explainer.attribute(prepared[None], 1).map[0].numpy(), atol=1e-7)
     with pytest.raises(ConfigError, match="SW-F74"):
-        find_recipe(nn.Sequential(nn.Conv2d(5, 4, 3)))
+        explainer.explain(np.zeros((20, 20, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

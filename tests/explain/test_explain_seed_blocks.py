@@ -188,6 +188,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:no positive evidence:UserWarning")
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_of_the_documents_runs(block: str, models: dict[str, nn.Module], desk: Path) -> None:
     with Image.open("cat.jpg") as opened:

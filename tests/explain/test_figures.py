@@ -15,7 +15,7 @@ from PIL import Image
 
 from seewhy.explain.figures import as_picture
 from seewhy.render import RenderError, colormap, colormap_names
-from seewhy.render.plots import rows_and_columns
+from seewhy.render.plots import Panel, figure_of, rows_and_columns, save_figure
 from seewhy.values import DataError
 from seewhy.visualization import (
     apply_colormap,
@@ -170,7 +170,8 @@ def test_the_original_comes_first_and_four_stand_in_a_row(layout: str, maps: int
         assert np.array_equal(panels[title], overlay_heatmap(picture, heat, 0.5, "magma"))
     geometry = figure.axes[0].get_gridspec()
     assert (geometry.nrows, geometry.ncols) == cells == rows_and_columns(maps + 1, layout)
-    assert tuple(figure.get_size_inches()) == (4 * cells[1], 4 * cells[0])
+    # The longer side of a 9 × 8 picture has 4 inches, and a title has 0.3.
+    assert tuple(figure.get_size_inches()) == pytest.approx((4 * cells[1], (4 * 8 / 9 + 0.3) * cells[0]), abs=0.01)
     assert figure.get_dpi() == 50
     assert not any(axes.axison for axes in figure.axes)
 
@@ -178,6 +179,57 @@ def test_the_original_comes_first_and_four_stand_in_a_row(layout: str, maps: int
 def test_a_figure_has_the_size_that_was_asked_for() -> None:
     figure = create_comparison_figure(photo(), [HEAT], ["a"], figsize=(3, 2))
     assert tuple(figure.get_size_inches()) == (3, 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 300), (300, 200), (100, 400), (160, 160)])
+def test_a_figure_has_the_proportions_of_its_picture(height: int, width: int, tmp_path: Path) -> None:
+    """Of a black picture at alpha 0, nothing is white but the title and a narrow frame."""
+    black, path = np.zeros((height, width, 3), np.uint8), tmp_path / "black.png"
+    save_heatmap(black, np.zeros((height, width)), path, alpha=0.0, dpi=40)
+    with Image.open(path) as written:
+        dark = np.asarray(written.convert("L")) < 128
+    rows, columns = (np.flatnonzero(dark.mean(axis=axis) > 0.5) for axis in (1, 0))
+    assert len(columns) > 0.93 * dark.shape[1]
+    assert dark.shape[0] - len(rows) < 0.5 * 40  # half an inch: the title and two margins
+
+
+SEEN = np.arange(72).reshape(8, 9) % 9 < 5
+
+
+def test_outside_the_mask_the_picture_stays_as_it_is() -> None:
+    picture = photo()
+    plain, masked = overlay_heatmap(picture, HEAT), overlay_heatmap(picture, HEAT, mask=SEEN)
+    assert np.array_equal(masked[SEEN], plain[SEEN])
+    assert np.array_equal(masked[~SEEN], picture[~SEEN])
+    assert not np.array_equal(plain[~SEEN], picture[~SEEN])
+
+
+def test_a_mask_reaches_every_panel_of_a_saved_figure(tmp_path: Path) -> None:
+    """Where nothing is seen, every panel shows the picture."""
+    picture, masked, plain = photo(), tmp_path / "masked.png", tmp_path / "plain.png"
+    save_heatmap(picture, HEAT, masked, dpi=20, show_heatmap_only=True, mask=np.zeros((8, 9), bool))
+    panels = [Panel(title, picture) for title in ("Original", "Heatmap", "Overlay")]
+    save_figure(figure_of(panels, "horizontal", dpi=20), plain)
+    assert np.array_equal(np.asarray(Image.open(masked)), np.asarray(Image.open(plain)))
+
+
+@pytest.mark.parametrize("mask", [np.ones((4, 4), bool), np.ones((8, 9)), np.full((8, 9), 1, np.uint8)])
+def test_a_mask_that_is_none_is_refused(mask: np.ndarray) -> None:
+    with pytest.raises(RenderError, match="valid_mask") as error:
+        overlay_heatmap(photo(), HEAT, mask=mask)
+    assert code_of(error) == "SW-R25"
+
+
+def test_swapped_picture_and_map_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo()).save(path)
+    for picture in (photo(), photo() / 255, photo()[..., 0], Image.fromarray(photo()), path, str(path)):
+        for draw in (overlay_heatmap, lambda first, second: save_heatmap(first, second, tmp_path / "map.png")):
+            with pytest.raises(RenderError, match="look swapped") as error:
+                draw(HEAT, picture)
+            assert code_of(error) == "SW-R24"
+    assert not (tmp_path / "map.png").exists()
+    overlay_heatmap(photo()[..., 0] / 255, HEAT)  # a gray picture of numbers is none the less one
 
 
 def test_an_unknown_layout_names_the_three() -> None:
@@ -230,7 +282,7 @@ def test_a_saved_figure_has_the_panels_asked_for(settings: dict[str, bool], pane
     path = tmp_path / "new folder" / "map.png"
     save_heatmap(photo(), HEAT, path, dpi=20, **settings)
     with Image.open(path) as written:
-        assert written.size == (panels * 4 * 20, 4 * 20)
+        assert written.size == (panels * 4 * 20, int((4 * 8 / 9 + 0.3) * 20))
 
 
 def test_a_format_that_cannot_be_written_is_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from borrowed import unchanged
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation
 from seewhy.methods.ask import Asked
 from seewhy.methods.fullgrad import fullgrad
 from seewhy.models.adapter import Adapter
 from seewhy.targets import Logit
-from seewhy.values import ConfigError
+from seewhy.values import ConfigError, ModelError
 from toys import ChannelsLastNet, Vit
 
 
@@ -145,3 +147,55 @@ def test_an_unknown_psi_is_refused_before_the_model_runs() -> None:
     with pytest.raises(ConfigError, match="SW-F65") as caught:
         Asked("fullgrad", settings={"psi": "absolut"})(None, {})  # type: ignore[arg-type]
     assert caught.value.near[0] == "absolute"
+
+
+class SequenceFirst(nn.Module):
+    """64 tokens in a transformer that wants them on the first axis, ``(64, B, 16)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 8, stride=8)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=False)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        tokens: Tensor = self.encoder(self.stem(image).flatten(2).permute(2, 0, 1))
+        return self.head(tokens.mean(dim=0))
+
+
+def swin_of_timm() -> nn.Module:
+    name = "swin_tiny_patch4_window7_224"
+    return timm.create_model(name, img_size=64, window_size=2, num_classes=3, embed_dim=12, depths=(1, 1, 1, 1))
+
+
+def swin_of_transformers() -> nn.Module:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.SwinConfig(
+        image_size=64, patch_size=4, embed_dim=12, depths=[1, 1], num_heads=[1, 2], window_size=4, num_labels=3
+    )
+    return transformers.SwinForImageClassification(config)
+
+
+@pytest.mark.parametrize("records", [1, 2])
+@pytest.mark.parametrize("make", [SequenceFirst, swin_of_timm, swin_of_transformers])
+def test_biases_that_cannot_be_told_apart_by_record_are_refused_by_layer(
+    make: Callable[[], nn.Module], records: int
+) -> None:
+    model, image = make().eval(), torch.randn(records, 3, 64, 64)
+    with (
+        unchanged(model, image),
+        pytest.raises(ModelError, match="does not hold the records on its first axis") as caught,
+    ):
+        asked(model, image)
+    assert caught.value.code == "SW-M21"
+    assert "integrated_gradients" in caught.value.fix
+    named = caught.value.message.split()[1]
+    assert named in dict(model.named_modules())
+
+
+def test_a_first_axis_that_has_the_number_of_records_by_chance_is_not_taken_for_them() -> None:
+    model, few, many = SequenceFirst().eval(), torch.randn(2, 3, 64, 64), torch.randn(64, 3, 64, 64)
+    probe = Probe(Adapter(model, {"image": few}), [Logit(0)])
+    with pytest.raises(ModelError, match="SW-M21"):
+        fullgrad(probe, {"image": many})

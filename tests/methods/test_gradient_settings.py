@@ -208,6 +208,21 @@ def test_a_layer_of_the_smoothed_method_is_one_of_its_settings() -> None:
     torch.testing.assert_close(smoothed.maps["image"], plain.maps["image"], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("name", "numpys", "plain"),
+    [
+        ("ig", {"steps": np.int64(3), "chunk_size": np.int32(2)}, {"steps": 3, "chunk_size": 2}),
+        ("ig", {"tolerance": np.float32(0.5), "steps": 3}, {"tolerance": 0.5, "steps": 3}),
+        ("smoothgrad", {"num_samples": np.int64(2), "sigma": np.float32(0.5)}, {"num_samples": 2, "sigma": 0.5}),
+        ("vargrad", {"num_samples": np.uint8(2), "sigma": np.int64(1)}, {"num_samples": 2, "sigma": 1}),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(name: str, numpys: dict[str, Any], plain: dict[str, Any]) -> None:
+    x = torch.randn(2, 2, 16, 16)
+    found, expected = explained(name, x, **numpys), explained(name, x, **plain)
+    assert torch.equal(found.maps["image"], expected.maps["image"])
+
+
 # Refusals ------------------------------------------------------------------------------------------------------------
 
 WRONG = [
@@ -215,6 +230,9 @@ WRONG = [
     ("ig", {"quadrature": "trapezoidal"}, "SW-F41", "nearest: trapezoid"),
     ("ig", {"steps": 0}, "SW-F43", "steps"),
     ("ig", {"steps": 2.5}, "SW-F43", "steps"),
+    ("ig", {"steps": np.float64(3.0)}, "SW-F43", "steps"),
+    ("ig", {"steps": True}, "SW-F43", "steps"),
+    ("ig", {"tolerance": np.float32("nan")}, "SW-F43", "tolerance"),
     ("ig", {"steps": 1, "quadrature": "trapezoid"}, "SW-F43", "both ends"),
     ("ig", {"steps": "auto", "max_steps": 5}, "SW-F43", "max_steps"),
     ("ig", {"steps": "auto", "quadrature": "trapezoid"}, "SW-F45", "nested"),

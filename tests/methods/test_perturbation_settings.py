@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -208,10 +209,28 @@ def test_of_several_inputs_each_is_covered_while_the_others_stay(name: str) -> N
     torch.testing.assert_close(both.maps["left"][:, :1], alone.maps["left"], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "numpys", "plain"),
+    [
+        ("rise", {"num_masks": np.int64(5), "keep": np.float32(0.5)}, {"num_masks": 5, "keep": 0.5}),
+        ("occlusion", {"window": np.int64(4), "stride": (np.int32(4), 3)}, {"window": 4, "stride": (4, 3)}),
+        ("occlusion", {"value": np.float32(0.25)}, {"value": 0.25}),
+        ("occlusion", {"value": np.int64(1)}, {"value": 1}),
+        ("scorecam", {"chunk_size": np.int64(2)}, {"chunk_size": 2}),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(name: str, numpys: dict[str, Any], plain: dict[str, Any]) -> None:
+    model, inputs = ConvNet(2), pictures()
+    found, expected = explained(name, model, inputs, **numpys), explained(name, model, inputs, **plain)
+    assert torch.equal(found.maps["image"], expected.maps["image"])
+
+
 WRONG = [
     ("rise", {"num_masks": 0}, "SW-F50"),
     ("rise", {"cells": 2.5}, "SW-F50"),
     ("rise", {"chunk_size": True}, "SW-F50"),
+    ("rise", {"num_masks": np.float64(4)}, "SW-F50"),
+    ("rise", {"value": True}, "SW-F55"),
     ("rise", {"keep": 1.0}, "SW-F51"),
     ("rise", {"keep": "half"}, "SW-F51"),
     ("scorecam", {"chunk_size": -1}, "SW-F50"),

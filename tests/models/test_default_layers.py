@@ -231,8 +231,16 @@ def test_inputs_without_space_are_told() -> None:
 def test_outputs_that_are_not_finite_are_told() -> None:
     model = ConvNet()
     nn.init.constant_(model.head.bias, float("nan"))
-    with pytest.raises(ModelError, match="SW-M04"):
+    with pytest.raises(ModelError, match="SW-M04") as caught:
         Adapter(model, {"image": torch.randn(2, 2, 8, 8)})
+    assert "model.float() (on the command line precision=32)" in caught.value.fix
+
+
+def test_inputs_a_model_was_not_made_for_are_told_in_words_of_python_and_of_the_command_line() -> None:
+    with pytest.raises(ModelError, match="SW-M09") as caught:
+        Adapter(ConvNet(), {"image": torch.randn(2, 5, 8, 8)})
+    assert caught.value.fix.startswith("give inputs of the size and number of channels the model was made for")
+    assert "on the command line data.size" in caught.value.fix
 
 
 def test_a_model_without_weights_is_told() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.explain_files import images_of, lines_of, output_folder, picture_names
 from seewhy.cli.layers import aligned
-from seewhy.cli.models import OpenedModel, add_model_options, model_request, open_model
+from seewhy.cli.models import ModelRequest, add_model_options, model_request, open_model
 from seewhy.cli.selftest import method_names, settings_by_method
 from seewhy.values import ConfigError, Json, SeewhyError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_METHODS = "gradcam"
 PREDICTED = "predicted"
+BUILT_AT_RANDOM = ("timm", "torchvision")
+"""Where models come from without weights; the others bring their own."""
 TASKS = ("multiclass", "binary", "multilabel", "regression")
 TOLD = ("predicted_class", "label", "confidence", "target_class", "target_label")
 """Of a result, what is the same for every method."""
@@ -58,7 +60,9 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--methods", default=DEFAULT_METHODS, metavar="NAME,NAME", help=f"default: {DEFAULT_METHODS}; e.g. ig,rollout"
     )
     parser.add_argument("--target", default=PREDICTED, metavar="CLASS", help="predicted (default), a number or a name")
-    parser.add_argument("--layer", help="the layer to explain through (default: traced; see `seewhy layers`)")
+    parser.add_argument(
+        "--layer", "--target-layer", help="the layer to explain through (default: traced; see `seewhy layers`)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="METHOD.KEY=VALUE", help="such as ig.steps=20")
     parser.add_argument("--class-names", type=Path, metavar="FILE", help="the classes' names, one on each line")
     parser.add_argument("--task", choices=TASKS, help="what the outputs mean, where they do not tell")
@@ -70,11 +74,12 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_explain(asked: argparse.Namespace) -> int:
     """Write the pictures and say what came of each image; 1 if anything failed, 2 if nothing could begin."""
+    request = _with_weights(model_request(asked.model, asked), asked.model)
     from seewhy.explain.class_choice import class_list
     from seewhy.explain.drawing import Look
 
     images, look = images_of(asked.images), Look(asked.colormap, asked.alpha)
-    explainers = _explainers(asked)
+    explainers = _explainers(asked, request)
     first = next(iter(explainers.values()))
     (target,) = class_list(class_asked(asked.target), 1, first.class_names)
     made = explain_images(images, explainers, target, output_folder(asked.output_dir), look)
@@ -118,7 +123,7 @@ def _add(
         told.errors[method] = answer
         return
     try:
-        write_atomic(path, encode_png(overlay_on(answer.prepared.draw(), answer.heat, look)), durable=False)
+        write_atomic(path, encode_png(overlay_on(answer.prepared.draw(), answer.drawn, look)), durable=False)
     except SeewhyError as error:
         told.errors[method] = error
         return
@@ -128,7 +133,7 @@ def _add(
     told.results[method] = str(path)
 
 
-def _explainers(asked: argparse.Namespace) -> dict[str, Explainer]:
+def _explainers(asked: argparse.Namespace, request: ModelRequest) -> dict[str, Explainer]:
     """An explainer for each method; all of them share one model and one reading of pictures and outputs."""
     from seewhy.explain.explainers import make_explainer
     from seewhy.explain.reading import Reading
@@ -136,7 +141,7 @@ def _explainers(asked: argparse.Namespace) -> dict[str, Explainer]:
 
     through, settings = _layers(asked.methods, asked.layer), _settings(asked.set, asked.methods)
     names = lines_of(asked.class_names) if asked.class_names else None
-    opened = _trained(open_model(model_request(asked.model, asked)), asked.model)
+    opened = open_model(request)
     recipe = find_recipe(opened.module, None if opened.asked_size is None else {"size": opened.asked_size})
     reading = Reading(preprocessing=recipe, class_names=names, task=asked.task)
     return {
@@ -167,12 +172,13 @@ def _settings(words: Sequence[str], methods: str) -> dict[str, dict[str, Any]]:
     return given
 
 
-def _trained(opened: OpenedModel, model: str) -> OpenedModel:
-    if not opened.trained:
+def _with_weights(request: ModelRequest, model: str) -> ModelRequest:
+    """The request, refused before anything is imported or built where the model's weights would be random."""
+    if request.checkpoint is None and request.source.kind in BUILT_AT_RANDOM:
         raise ConfigError(
             "SW-F85", f"{model} has random weights: an untrained model explains nothing", fix="add --checkpoint FILE"
         )
-    return opened
+    return request
 
 
 def class_asked(text: str) -> int | str | None:

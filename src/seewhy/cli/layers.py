@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from seewhy.cli.models import OpenedModel, add_model_options, model_request, open_model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from seewhy.models.trace import LayerCall
 
 HEADER = ("", "layer", "kind", "output", "grid", "layout", "prefix", "gradient")
+SHOWN = "layers with a grid on which the score has a gradient:"
 KEY = "* default target layer   + can be one too   gradient: whether the score depends on the grid there"
 
 
@@ -40,6 +42,7 @@ class Description:
     """A model as :func:`describe` saw it; ``methods`` holds every method with why it does not suit, or ""."""
 
     outputs: str
+    trained: bool
     inputs: dict[str, tuple[int, ...]]
     rows: tuple[Row, ...]
     target_layer: str | None
@@ -55,7 +58,7 @@ def add_layers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("layers", help="the layers of a model, the default ones marked, and why they are")
     parser.add_argument("model", metavar="MODEL", help="timm:resnet18, torchvision:resnet50, demo:vit or package.Class")
     add_model_options(parser)
-    parser.add_argument("--all", action="store_true", help="every module call, also those no map can be made from")
+    parser.add_argument("--all", action="store_true", help="every module call, also without a grid or a gradient")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -81,6 +84,7 @@ def describe(opened: OpenedModel) -> Description:
     embedding, embedding_why = _choice(lambda: adapter.embedding_layer)
     return Description(
         outputs=f"{adapter.trace.outputs} {'features (no head)' if adapter.headless else 'outputs'}",
+        trained=opened.trained,
         inputs={name: tuple(tensor.shape[1:]) for name, tensor in inputs.items()},
         rows=_rows(adapter, target),
         target_layer=target,
@@ -138,10 +142,10 @@ def as_text(model: str, weights: str, found: Description, *, every: bool) -> lis
     """The description in aligned lines."""
     shown = [row for row in found.rows if every or row.candidate or row.default]
     traced = ", ".join(f"{name} {_times(shape)}" for name, shape in found.inputs.items())
-    lines = [f"{model}: {found.outputs}, traced on {traced}, {weights}", ""]
+    lines = [f"{model}: {found.outputs}, traced on {traced}, {weights}", "", "all calls:" if every else SHOWN]
     lines += aligned([HEADER, *map(_cells, shown)])
     if not every:
-        lines.append(f"{len(found.rows) - len(shown)} other calls are not shown; --all shows them")
+        lines += _left_out(found)
     suits = [name for name, why in found.methods.items() if not why]
     lines += ["", KEY, "", f"target layer     {found.target_layer or 'none'}: {found.target_why}"]
     lines += [f"embedding layer  {found.embedding_layer or 'none'}: {found.embedding_why}"]
@@ -151,6 +155,21 @@ def as_text(model: str, weights: str, found: Description, *, every: bool) -> lis
         names = ", ".join(name for name, reason in found.methods.items() if reason == why)
         lines.append(f"not for it       {names}: {why}")
     return lines
+
+
+def _left_out(found: Description) -> Iterator[str]:
+    """What the short table does not show, and which of it trained weights would bring back."""
+    hidden = [row for row in found.rows if not (row.candidate or row.default)]
+    yield (
+        f"{len(hidden)} other calls are not shown (no grid, no gradient on it, layers that only pool, drop or reshape, "
+        "linear layers inside a token block); --all shows them"
+    )
+    without = sum(row.gradient == "no" and prod(row.grid) > 1 for row in hidden)
+    if without and not found.trained:
+        yield (
+            f"{without} of them have a grid, but no gradient with these random weights, as inside a residual branch "
+            "that ends in a norm or scale of zero; with --checkpoint FILE those that learnt are shown"
+        )
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 SMALLEST_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000
+SKIP_FILE: Final = "leave the file out of the data set"
 DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error)
 ORIENTATION: Final = 0x0112
 UPRIGHT: Final = {
@@ -126,6 +127,8 @@ def _told() -> Iterator[list[str]]:
 
 def unreadable(path: Path, error: OSError) -> DataError:
     """The error for a file that is absent or may not be read."""
+    if isinstance(error, IsADirectoryError) or path.is_dir():
+        return DataError("SW-D05", f"{path.name or path} is a folder, not a picture", fix="name a picture inside it")
     return DataError(
         "SW-D05", f"{path.name}: cannot be read ({error.strerror or error})", fix=f"check that {path.name} exists"
     )
@@ -149,8 +152,11 @@ def orientation(opened: Image.Image) -> int:
         return 1
 
 
-def check_picture_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
-    """Raise ``DataError`` SW-D08 above ``max_pixels``, SW-D09 where a side is shorter than :data:`SMALLEST_SIDE`."""
+def check_picture_size(name: str, size: tuple[int, int], max_pixels: int, *, fix: str = SKIP_FILE) -> None:
+    """Raise ``DataError`` SW-D08 above ``max_pixels``, SW-D09 where a side is shorter than :data:`SMALLEST_SIDE`.
+
+    ``fix`` is what to do about a picture that is too small.
+    """
     width, height = size
     if width * height > max_pixels:
         raise _too_large(name, f"{width} × {height} = {width * height} pixels", max_pixels)
@@ -158,7 +164,7 @@ def check_picture_size(name: str, size: tuple[int, int], max_pixels: int) -> Non
         raise DataError(
             "SW-D09",
             f"{name}: {width} × {height} pixels; each side must have at least {SMALLEST_SIDE}",
-            fix="leave the file out of the data set",
+            fix=fix,
         )
 
 

@@ -35,6 +35,7 @@ Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 Window = tuple[float, float]
 CHANNELS: Final = (1, 3, 4)
 WHITE: Final = (255, 255, 255)
+ENLARGE: Final = "pass the whole picture, or enlarge it first"
 
 
 def read_picture(
@@ -90,6 +91,8 @@ def _from_path(image: str | os.PathLike[str], background: Color, max_pixels: int
             f"{text:.80} is a web address; nothing is fetched from the network",
             fix="download the picture and pass its path",
         )
+    if not text:
+        raise DataError("SW-D05", "the path is empty", fix="pass the path of a picture")
     path = Path(text).expanduser()
     if window is None:
         return decode(path, max_pixels=max_pixels, background=background)
@@ -99,7 +102,7 @@ def _from_path(image: str | os.PathLike[str], background: Color, max_pixels: int
 
 def _from_pillow(image: Image.Image, background: Color, max_pixels: int, window: Window | None) -> Decoded:
     name = Path(getattr(image, "filename", "") or "the PIL image").name
-    check_picture_size(name, image.size, max_pixels)
+    check_picture_size(name, image.size, max_pixels, fix=ENLARGE)
     frames = getattr(image, "n_frames", 1)
     notes = [f"frame {image.tell() + 1} of {frames} used"] if frames > 1 else []
     try:
@@ -119,8 +122,10 @@ def _from_pillow(image: Image.Image, background: Color, max_pixels: int, window:
 
 
 def _from_array(array: NDArray[Any], background: Color, max_pixels: int, window: Window | None) -> Decoded:
+    if array.dtype.kind not in "biuf":
+        raise _no_range(f"values of type {array.dtype} are no pixels")
     laid = _channels_last(array)
-    check_picture_size("the array", (laid.shape[1], laid.shape[0]), max_pixels)
+    check_picture_size("the array", (laid.shape[1], laid.shape[0]), max_pixels, fix=ENLARGE)
     values, notes = _eight_bit_or_unit(laid, window)
     if values.shape[2] == 1:
         plane = values[..., 0]
@@ -149,8 +154,6 @@ def _channels_last(array: NDArray[Any]) -> Shaped[np.ndarray, "h w c"]:
 def _eight_bit_or_unit(values: Shaped[np.ndarray, "h w c"], window: Window | None) -> tuple[NDArray[Any], list[str]]:
     """Values as 8-bit, or float32 in [0, 1], and what was done to them."""
     kind = values.dtype
-    if kind.kind not in "biuf":
-        raise _no_range(f"values of type {kind} are no pixels")
     if kind.kind == "f" and not np.isfinite(values).all():
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
         raise DataError("SW-D49", f"the array holds {bad} NaN or infinite values", fix="replace them first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,11 @@ class AttentionRollout(Explainer, method="rollout"):
         model: a model with attention over all its tokens.
         head_fusion: how the heads of a layer become one: ``mean`` (the paper), ``max`` or ``min``.
         discard_ratio: the share of the lowest weights of every row that counts as zero, in [0, 1); 0 is the paper.
-        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`.
+        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`; ``discard_cls_token=True`` is accepted here
+            and in every call, since tokens without a place in the picture are never drawn.
+
+    Raises:
+        ConfigError: ``SW-F77``, ``discard_cls_token=False``, for which a picture has no place.
     """
 
     def __init__(
@@ -34,23 +39,17 @@ class AttentionRollout(Explainer, method="rollout"):
     ) -> None:
         super().__init__(model, use_cuda=use_cuda, head_fusion=head_fusion, discard_ratio=discard_ratio, **others)
 
-    def explain(
-        self, image: ImageLike, target_class: Any = None, *, discard_cls_token: bool = True, **settings: Any
-    ) -> Heat:
-        """As every explainer; tokens without a place in the picture (the class token, registers) are never drawn.
-
-        Raises:
-            ConfigError: ``SW-F77``, ``discard_cls_token=False``, for which a picture has no place.
-        """
-        if not discard_cls_token:
+    @classmethod
+    def renamed(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """As of every explainer, without ``discard_cls_token``, which has one possible value."""
+        known = super().renamed(settings)
+        if not known.pop("discard_cls_token", True):
             raise ConfigError(
                 "SW-F77",
                 "the class token has no place in the picture, so its own share cannot be drawn",
                 fix="leave discard_cls_token out; seewhy.methods.attention.rollout returns all tokens",
             )
-        return super().explain(image, target_class, **settings)
-
-    __call__ = explain
+        return known
 
     def visualize(  # type: ignore[override]
         self,
@@ -95,6 +94,23 @@ class AttentionFlow(Explainer, method="attention_flow"):
             model, use_cuda=use_cuda, target_patch=target_patch, layer_idx=layer_idx, exact=exact, **others
         )
 
+    def explain(  # type: ignore[override]
+        self,
+        image: ImageLike,
+        from_patch: int | None = None,
+        layer_idx: int | None = None,
+        *,
+        target_class: Any = None,
+        normalize: bool = True,
+        **settings: Any,
+    ) -> Heat:
+        """As every explainer; of another patch or layer than the object's where one is given."""
+        given = {"target_patch": from_patch, "layer_idx": layer_idx}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return super().explain(image, target_class, normalize, **chosen, **settings)
+
+    __call__ = explain  # type: ignore[assignment]
+
     def get_attention_flow(self, image: ImageLike, from_patch: int, layer_idx: int = -1) -> Heat:
         """:meth:`explain` for another patch and layer."""
-        return self.explain(image, target_patch=from_patch, layer_idx=layer_idx)
+        return self.explain(image, from_patch, layer_idx)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
-from seewhy.explain.drawing import Destination, Look, Picture, png_of, save_panels
+from seewhy.explain.drawing import Destination, Look, Picture, png_of, require_size, save_panels
 from seewhy.explain.explainer import Explainer
 from seewhy.explain.explainers import make_explainer
+from seewhy.explain.keywords import parameters_of
 from seewhy.explain.prepared import ImageLike
 from seewhy.explain.reading import Reading
-from seewhy.explain.recipe import Given, Recipe, find_recipe
+from seewhy.explain.recipe import Given, Recipe
 from seewhy.explain.result import Result, failed, result_of
 from seewhy.explain.side_by_side import explained_together
 from seewhy.models.outputs import Selector
 from seewhy.registry import METHODS
 from seewhy.render.plots import Panel, figure_of, rows_and_columns
-from seewhy.values import ConfigError, SeewhyError
+from seewhy.values import ConfigError, SeewhyError, nearest
 
 if TYPE_CHECKING:
     from seewhy.render.plots import Figure
@@ -48,7 +49,11 @@ class Comparison(dict[str, Result]):
         """The original once, then each method's heat map over it."""
         shown = [(name, result) for name, result in self.items() if result.explained is not None]
         first = {"Original": shown[0][1].panels(caption=False)["Original"]}
-        return first | {name: next(iter(result.panels(show_original=False).values())) for name, result in shown}
+        return first | {
+            found.titled(name): next(iter(result.panels(show_original=False).values()))
+            for name, result in shown
+            if (found := result.explained) is not None
+        }
 
     def figure(self) -> Figure:
         """A matplotlib figure of all pictures, which belongs to the caller."""
@@ -64,7 +69,7 @@ class Comparison(dict[str, Result]):
         return written
 
     def _repr_png_(self) -> bytes:
-        return png_of(self.panels(), self.look, self.layout)
+        return png_of(self.panels(), self.look, self.layout, self.figsize)
 
 
 def compare_methods(
@@ -87,6 +92,7 @@ def compare_methods(
     threshold: float | None = None,
     output_selector: Selector | None = None,
     settings: dict[str, dict[str, Any]] | None = None,
+    **unknown: Any,
 ) -> Comparison:
     """Ask several methods about one image; those that read one pass share it.
 
@@ -95,17 +101,20 @@ def compare_methods(
         target_layer: for the methods that explain through a layer.
         layout: ``horizontal``, ``vertical`` or ``grid`` (four in a row).
         figsize: ``(width, height)`` of the picture in inches; 4 × 4 for each panel if None.
-        settings: of the methods, by the name they are asked by.
-        others: as in :func:`seewhy.explain.predictions.explain_prediction`.
+        settings: of the methods, by any of their names: ``{"ig": {"steps": 100}}``.
+        model, image, target_class, colormap, alpha, save_path, dpi, return_heatmap, preprocessing, class_names, task,
+            threshold, output_selector: as in :func:`seewhy.explain.predictions.explain_prediction`.
 
     Raises:
-        ConfigError: ``SW-F78`` no methods or one twice; ``SW-F10`` to ``SW-F13`` an unknown method or setting.
+        ConfigError: ``SW-F78`` no methods or one twice; ``SW-F10`` to ``SW-F13`` an unknown method or setting,
+            ``SW-F90`` an unknown keyword, ``SW-F92`` a size that is none.
         SeewhyError: the first method's error, where none of them can explain the model.
     """
+    _require_no_others(unknown)
     look = Look(colormap, alpha, dpi)
     rows_and_columns(1, layout)
-    recipe = preprocessing if isinstance(preprocessing, Recipe) else find_recipe(model, preprocessing)
-    reading = Reading(recipe, class_names, task, threshold, output_selector)
+    require_size(figsize)
+    reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
     explainers = _explainers(model, methods, target_layer, reading, settings or {})
     found = explained_together(explainers, image, target_class)
     results = {
@@ -135,7 +144,8 @@ def _explainers(
         raise ConfigError(
             "SW-F78", f"methods are one or more different names, got {names}", fix="write each method once"
         )
-    unknown = [name for name in settings if name not in names]
+    given = {METHODS[name].name: values for name, values in settings.items()}
+    unknown = [name for name in given if name not in [METHODS[asked].name for asked in names]]
     if unknown:
         raise ConfigError(
             "SW-F79",
@@ -143,4 +153,17 @@ def _explainers(
             fix="name a method that is asked",
         )
     layers = {name: target_layer if METHODS[name].needs_layer else None for name in names}
-    return {name: make_explainer(name, model, layers[name], reading, settings.get(name, {})) for name in names}
+    return {
+        name: make_explainer(name, model, layers[name], reading, given.get(METHODS[name].name, {}), compare_methods)
+        for name in names
+    }
+
+
+def _require_no_others(unknown: Mapping[str, Any]) -> None:
+    for name in unknown:
+        raise ConfigError(
+            "SW-F90",
+            f"compare_methods has no parameter {name!r}",
+            near=nearest(name, [one for one in parameters_of(compare_methods) if one != "unknown"]),
+            fix=f"settings belong to one method: settings={{'integrated_gradients': {{{name!r}: ...}}}}",
+        )

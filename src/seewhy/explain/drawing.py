@@ -26,6 +26,8 @@ from seewhy.values import ConfigError
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 Destination: TypeAlias = "str | os.PathLike[str]"
+LONGEST_SIDE: Final = 1000
+"""Inches of a sheet's side, at most."""
 ENCODERS: Final = {".png": encode_png, ".jpg": encode_jpeg, ".jpeg": encode_jpeg}
 
 
@@ -34,7 +36,8 @@ class Look:
     """Colours, their weight, and dots per inch of a panel whose longer side is 4 inches.
 
     Raises:
-        ConfigError: ``SW-F76`` dots per inch out of range. ``RenderError``: ``SW-R01``, ``SW-R05``.
+        ConfigError: ``SW-F76`` dots per inch out of range, ``SW-F91`` colours or their weight of the wrong kind.
+        RenderError: ``SW-R01``, ``SW-R05``.
     """
 
     colormap: str = "viridis"
@@ -42,6 +45,16 @@ class Look:
     dpi: int = 100
 
     def __post_init__(self) -> None:
+        if (
+            not isinstance(self.colormap, str)
+            or isinstance(self.alpha, bool)
+            or not isinstance(self.alpha, int | float)
+        ):
+            raise ConfigError(
+                "SW-F91",
+                f"colormap is a name and alpha a number, got colormap={self.colormap!r}, alpha={self.alpha!r}",
+                fix="colormap='viridis', alpha=0.4",
+            )
         colour_table(self.colormap)
         require_alpha(self.alpha)
         if isinstance(self.dpi, bool) or not isinstance(self.dpi, int) or not 10 <= self.dpi <= 1200:
@@ -87,14 +100,33 @@ def save_panels(
     if encode is None:
         save_figure(figure_of([Panel(*panel) for panel in panels.items()], layout, figsize=size, dpi=look.dpi), target)
         return target
-    page = as_sheet(panels, look, layout)
-    target.write_bytes(encode(page if size is None else _within(page, size, look.dpi)))
+    target.write_bytes(encode(_page(panels, look, layout, size)))
     return target
 
 
-def png_of(panels: Mapping[str, Picture], look: Look, layout: str = "horizontal") -> bytes:
+def png_of(panels: Mapping[str, Picture], look: Look, layout: str = "horizontal", size: Any = None) -> bytes:
     """The sheet as a PNG file's bytes, for a notebook."""
-    return encode_png(as_sheet(panels, look, layout))
+    return encode_png(_page(panels, look, layout, size))
+
+
+def require_size(size: object) -> None:
+    """Raise ``ConfigError`` SW-F92 unless ``size`` is None or a width and a height in inches."""
+    if size is None:
+        return
+    pair = isinstance(size, tuple | list) and len(size) == 2
+    if not pair or not all(_is_length(side) for side in size):  # type: ignore[attr-defined]
+        raise ConfigError(
+            "SW-F92", f"figsize is a width and a height in inches, both above 0, got {size!r}", fix="figsize=(8, 4)"
+        )
+
+
+def _is_length(side: object) -> bool:
+    return isinstance(side, int | float) and not isinstance(side, bool) and 0 < side < LONGEST_SIDE
+
+
+def _page(panels: Mapping[str, Picture], look: Look, layout: str, size: Any) -> Picture:
+    page = as_sheet(panels, look, layout)
+    return page if size is None else _within(page, size, look.dpi)
 
 
 def _titled(title: str, picture: Picture) -> Picture:

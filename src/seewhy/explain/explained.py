@@ -19,9 +19,13 @@ from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
 from seewhy.registry import METHODS, Method
 from seewhy.render.heatmap import Heatmap, Scale, heatmap, place_on_original
+from seewhy.render.resize import resize
 from seewhy.values import Geometry, TargetError
 
 Heat = Float32[np.ndarray, "height width"]
+
+SHOWN_UP_TO: Final = 99
+"""The percentile of magnitudes that is painted in full colour."""
 
 PERTURBING: Final = frozenset({"occlusion", "rise", "lime", "kernel_shap", "scorecam", "ablationcam"})
 """Signed methods whose positive values alone are evidence for the class, as in a class activation map."""
@@ -75,6 +79,37 @@ class Explained:
         return self._placed[0]
 
     @property
+    def drawn(self) -> Heat:
+        """The heat map as painted: magnitudes up to their ``SHOWN_UP_TO`` percentile, lest an outlier hide the rest."""
+        if self._full_colour is None:
+            return self.heat
+        height, width = self.prepared.geometry.input
+        shown = heatmap(self.raw, (height, width), scale="magnitude", reference=self._full_colour)
+        return self._place(shown.values)[0]
+
+    @property
+    def signed(self) -> Heat:
+        """``(H, W)``: the raw map with its sign and unit on the original, 0 outside what the model saw."""
+        self._require_finite()
+        height, width = self.prepared.geometry.input
+        return self._place(resize(self.raw, (height, width)))[0]
+
+    @property
+    def nothing(self) -> str | None:
+        """Why the heat map is zero; None where it is not."""
+        if not self.scaled.zero:
+            return None
+        facts = self.attribution.facts
+        method, layer = facts.get("method", "the method"), facts.get("layer")
+        return f"no positive evidence: the heat map of {method} is zero, since {_why_zero(self.raw, layer)}"
+
+    def titled(self, name: str) -> str:
+        """What stands above the painted map."""
+        if self.scaled.zero:
+            return f"{name}: no positive evidence"
+        return name if self._full_colour is None else f"{name} (to {SHOWN_UP_TO}th percentile)"
+
+    @property
     def valid(self) -> Bool[np.ndarray, "height width"]:
         """Which of the original's pixels the model saw."""
         return self._placed[1]
@@ -82,21 +117,39 @@ class Explained:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was changed on the way in, and what there is to know of the map."""
-        empty = () if not self.scaled.zero else (_nothing_to_show(self.scale),)
+        empty = () if self.nothing is None else (self.nothing,)
         return (*self.of_model, *self.prepared.notes, *empty)
 
     @cached_property
+    def _full_colour(self) -> float | None:
+        """The magnitude painted in full colour where that is not the largest."""
+        if self.scale != "magnitude" or self.scaled.nonfinite:
+            return None
+        found = float(np.percentile(np.abs(self.raw), SHOWN_UP_TO))
+        return found if found > 0 else None
+
+    @cached_property
     def _placed(self) -> tuple[Heat, Bool[np.ndarray, "height width"]]:
+        self._require_finite()
+        return self._place(self.scaled.values)
+
+    def _place(self, values: Heat) -> tuple[Heat, Bool[np.ndarray, "height width"]]:
+        return on_original(values, self.prepared.geometry)
+
+    def _require_finite(self) -> None:
         if self.scaled.nonfinite:
             raise TargetError(
                 "SW-T33",
                 f"{self.scaled.nonfinite} of {self.raw.size} values of the map are not finite; nothing is painted",
                 fix="check the model's weights and the input's range, or use another method or layer",
             )
-        geometry = self.prepared.geometry
-        if geometry == Geometry.identity(geometry.original):
-            return self.scaled.values, np.ones(geometry.original, dtype=np.bool_)
-        return place_on_original(self.scaled.values, geometry)
+
+
+def on_original(values: Heat, geometry: Geometry) -> tuple[Heat, Bool[np.ndarray, "height width"]]:
+    """A map of the model's input on the original, zero where the model saw nothing, and the mask of what it saw."""
+    if geometry == Geometry.identity(geometry.original):
+        return values.astype(np.float32, copy=False), np.ones(geometry.original, dtype=np.bool_)
+    return place_on_original(values, geometry)
 
 
 def _scale_of_inner(inner: Any) -> Scale:
@@ -140,5 +193,12 @@ def record_of(found: Attribution, row: int) -> Attribution:
     )
 
 
-def _nothing_to_show(scale: Scale) -> str:
-    return "no positive evidence: the heat map is zero" if scale == "positive" else "the map is zero everywhere"
+def _why_zero(raw: NDArray[np.float32], layer: str | None) -> str:
+    if raw.min() < 0:
+        return "all evidence is negative: it speaks against the class"
+    if layer is None:
+        return "the raw map is zero everywhere"
+    return (
+        f"the gradient at {layer} is zero everywhere (for example a zero-initialised last batch norm), or nothing is "
+        "active there"
+    )

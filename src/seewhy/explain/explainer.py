@@ -14,13 +14,16 @@ from torch import Tensor, nn
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.core import Attribution, Inputs
 from seewhy.explain.answering import Answer, answer
-from seewhy.explain.class_choice import class_list, names_of
+from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
 from seewhy.explain.explained import Explained, each_record
 from seewhy.explain.head import head_of
+from seewhy.explain.keywords import require_settings
 from seewhy.explain.prepared import ImageLike, Prepared, chunks_of_one_shape, each_image, prepare
-from seewhy.explain.recipe import Given, Recipe, find_recipe
+from seewhy.explain.reading import Reading, require_model
+from seewhy.explain.recipe import Given, Recipe
 from seewhy.explain.study import Study
+from seewhy.explain.warning import warn_caller
 from seewhy.methods.ask import Asked
 from seewhy.models.adapter import Adapter
 from seewhy.models.layers import find_layer
@@ -51,7 +54,9 @@ class Explainer:
 
     Raises:
         ConfigError: ``SW-F12`` unknown setting, ``SW-F13`` a layer for a method that has none, and preprocessing that
-            cannot be used. ``LayerError`` for a layer that is not there.
+            cannot be used.
+        ModelError: ``SW-M20``, what is no model.
+        LayerError: a layer that is not there.
     """
 
     method: ClassVar[str]
@@ -82,13 +87,23 @@ class Explainer:
         **settings: Any,
     ) -> None:
         del use_cuda
+        require_model(model)
         self.model = model
-        self.settings: Mapping[str, Any] = self._renamed(settings)
-        self.recipe = preprocessing if isinstance(preprocessing, Recipe) else find_recipe(model, preprocessing)
-        self.task, self.threshold = task, threshold
-        self.class_names = names_of(model, class_names)
+        self.settings: Mapping[str, Any] = self.renamed(settings)
+        require_settings(METHODS[self.method], self.settings, type(self), Explainer.__init__)
+        self.reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
         self.study = Study(model, self.recipe.normalisation, output_selector)
         self.set_target_layer(target_layer)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How pictures become inputs."""
+        return self.reading.recipe
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """The classes' names in the model's order, where they are known."""
+        return self.reading.class_names
 
     def set_target_layer(self, layer: str | nn.Module | None) -> None:
         """Explain through this layer from now on; None for the default."""
@@ -101,13 +116,16 @@ class Explainer:
             return self._asked.layer
         return self._adapter_for_pictures().target_layer.layer
 
-    def explain(self, image: ImageLike, target_class: Any = None, **settings: Any) -> Heat:
+    def explain(self, image: ImageLike, target_class: Any = None, normalize: bool = True, **settings: Any) -> Heat:
         """Where the evidence for a class is: ``(H, W)`` float32 in [0, 1].
+
+        A map without evidence is zero, and a ``UserWarning`` says why.
 
         Args:
             image: a path, a PIL image or an array: the map has the original's size, 0 where a centre crop cut. A
                 tensor ``(C, H, W)`` counts as prepared: the map has its size.
             target_class: a class's number or name; the predicted class if None.
+            normalize: False gives the raw map with its sign and unit, zero where the model saw nothing.
             settings: of the method, for this call.
 
         Raises:
@@ -115,7 +133,7 @@ class Explainer:
             TargetError: ``SW-T01``, ``SW-T10``, ``SW-T30``, ``SW-T04`` no such class, ``SW-T33`` a map that is not
                 finite.
         """
-        return self.explained(image, target_class, **settings).heat
+        return _as_asked(self.explained(image, target_class, **settings), normalize)
 
     __call__ = explain
 
@@ -125,14 +143,20 @@ class Explainer:
         return found
 
     def explain_batch(
-        self, images: Any, target_classes: Any = None, batch_size: int = 32, **settings: Any
+        self,
+        images: Any,
+        target_classes: Any = None,
+        batch_size: int = 32,
+        normalize: bool = True,
+        **settings: Any,
     ) -> list[Heat]:
         """:meth:`explain` for many images, asked in batches of at most ``batch_size``; sizes may differ.
 
         ``images`` is a list, or a batch ``(B, C, H, W)``; ``target_classes`` one class for all, or one for each.
         """
         images = each_image(images)
-        return [found.heat for found in self.explain_each(images, target_classes, batch_size, **settings)]
+        each = self.explain_each(images, target_classes, batch_size, **settings)
+        return [_as_asked(found, normalize) for found in each]
 
     def explain_each(
         self, images: Sequence[ImageLike], target_classes: Any = None, batch_size: int = 32, **settings: Any
@@ -142,10 +166,7 @@ class Explainer:
         Raises:
             ConfigError: ``SW-F75``, a batch size that is none.
         """
-        if type(batch_size) is not int or batch_size < 1:
-            raise ConfigError(
-                "SW-F75", f"batch_size must be a whole number from 1 on, got {batch_size!r}", fix="set batch_size=32"
-            )
+        require_batch_size(batch_size)
         asked = self.asked(settings)
         classes = class_list(target_classes, len(images), self.class_names)
         return self._explain_each(asked, images, classes, batch_size)
@@ -199,12 +220,12 @@ class Explainer:
         look = Look(colormap, alpha, dpi)
         if heatmap is None:
             found = self.explained(image, target_class)
-            picture, heatmap = found.prepared.draw(), found.heat
+            picture, heatmap, title = found.prepared.draw(), found.drawn, found.titled(self.method)
         else:
-            picture = prepare(image, self.recipe, self.study.dtype).draw()
+            picture, title = prepare(image, self.recipe, self.study.dtype).draw(), self.method
         shown = overlay_on(picture, heatmap, look)
         if save_path is not None:
-            panels = {"Original": picture, self.method: shown} if show_original else {self.method: shown}
+            panels = {"Original": picture, title: shown} if show_original else {title: shown}
             save_panels(panels, save_path, look)
         return shown
 
@@ -212,14 +233,18 @@ class Explainer:
         """The method with these settings over the object's own."""
         if not settings:
             return self._asked
-        return Asked(self.method, self._asked.layer, {**self.settings, **self._renamed(settings)})
+        own = self.renamed(settings)
+        require_settings(METHODS[self.method], own, type(self).explain, Explainer.explain_batch)
+        return Asked(self.method, self._asked.layer, {**self.settings, **own})
 
-    def _renamed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {self.other_names.get(name, name): value for name, value in settings.items()}
+    @classmethod
+    def renamed(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by the names the method knows them by."""
+        return {cls.other_names.get(name, name): value for name, value in settings.items()}
 
     def _answer(self, asked: Asked, inputs: Inputs, classes: Sequence[Any]) -> Answer:
         adapter = self.study.adapter(inputs)
-        return answer(adapter, head_of(adapter, self.task, self.class_names, self.threshold), asked, classes, inputs)
+        return answer(adapter, head_of(adapter, self.reading), asked, classes, inputs)
 
     def _at_once(self, batch_size: int) -> int:
         on_cpu = next(self.study.bare.parameters(), torch.empty(0)).device.type == "cpu"
@@ -232,9 +257,9 @@ class Explainer:
 
     def _inputs(self, x: Any) -> Inputs:
         if isinstance(x, Mapping):
-            return {str(name): tensor for name, tensor in x.items()}
+            return {str(name): _checked(str(name), tensor) for name, tensor in x.items()}
         if isinstance(x, Tensor):
-            return {"image": x[None] if x.ndim == 3 else x}
+            return {"image": _checked("image", x[None] if x.ndim == 3 else x)}
         prepared = [prepare(image, self.recipe, self.study.dtype) for image in each_image(x)]
         return stacked([one.pixels for one in prepared])
 
@@ -258,6 +283,34 @@ def stacked(pixels: Sequence[Tensor]) -> Inputs:
             fix="use explain_batch, which takes mixed sizes, or tensors of one size",
         )
     return {"image": pixels[0][None] if len(pixels) == 1 else torch.stack(list(pixels))}
+
+
+def require_batch_size(batch_size: object) -> None:
+    """Raise ``ConfigError`` SW-F75 for a batch size that is none."""
+    if type(batch_size) is not int or batch_size < 1:
+        raise ConfigError(
+            "SW-F75", f"batch_size must be a whole number from 1 on, got {batch_size!r}", fix="set batch_size=32"
+        )
+
+
+def _as_asked(found: Explained, normalize: bool) -> Heat:
+    """The heat map, or the raw map on the original; a map without evidence is warned of."""
+    heat = found.heat if normalize else found.signed
+    if found.nothing is not None:
+        warn_caller(found.nothing)
+    return heat
+
+
+def _checked(name: str, tensor: object) -> Tensor:
+    if not isinstance(tensor, Tensor):
+        raise DataError(
+            "SW-D55",
+            f"the input {name!r} must be a tensor (B, C, *S), got {type(tensor).__name__}",
+            fix="convert it with torch.from_numpy, or pass pictures as a list",
+        )
+    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        raise DataError("SW-D49", f"the tensor {name!r} holds NaN or infinite values", fix="replace them first")
+    return tensor
 
 
 def _signature(method: Method) -> inspect.Signature:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ from torch import nn
 from seewhy.explain.attention_explainers import AttentionFlow as AttentionFlow
 from seewhy.explain.attention_explainers import AttentionRollout as AttentionRollout
 from seewhy.explain.explainer import Explainer
+from seewhy.explain.keywords import require_settings
 from seewhy.explain.path_explainers import IntegratedGradients as IntegratedGradients
-from seewhy.explain.reading import Reading
+from seewhy.explain.reading import Reading, require_model
 from seewhy.explain.smooth_explainers import SmoothGrad as SmoothGrad
 from seewhy.explain.smooth_explainers import VarGrad as VarGrad
 from seewhy.registry import METHODS
@@ -94,14 +95,18 @@ def make_explainer(
     target_layer: str | nn.Module | None = None,
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     settings: Mapping[str, Any] = MappingProxyType({}),
+    *calls: Callable[..., Any],
 ) -> Explainer:
     """The explainer of a method by any of the method's names, with these settings.
+
+    ``calls`` are the functions whose parameters a misspelt setting may have meant.
 
     Raises:
         ConfigError: ``SW-F10`` no such method, ``SW-F12`` no such setting, ``SW-F13`` it has no layer.
     """
     kind = explainer_class(method)
-    METHODS[method].check({kind.other_names.get(name, name): value for name, value in settings.items()})
+    require_model(model)
+    require_settings(METHODS[method], kind.renamed(settings), *calls)
     given: dict[str, Any] = {**settings, **vars(reading)}
     return kind(model, **given) if target_layer is None else kind(model, target_layer=target_layer, **given)
 

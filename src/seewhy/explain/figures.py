@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
 
 from seewhy.data.pictures import Picture, read_picture, rgb8
 from seewhy.render.arrays import require_alpha, require_plane, require_unit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from seewhy.render.plots import Figure
 
 Map = Float[np.ndarray, "h w"]
+Mask = Bool[np.ndarray, "h w"]
 ORIGINAL = "Original"
 RED_OVER_BLUE = "rdbu_r"
 
@@ -48,7 +50,12 @@ def apply_colormap(heatmap: Map, colormap: str = "viridis") -> UInt8[np.ndarray,
 
 
 def overlay_heatmap(
-    image: Picture, heatmap: Map, alpha: float = 0.4, colormap: str = "viridis", resize_heatmap: bool = True
+    image: Picture,
+    heatmap: Map,
+    alpha: float = 0.4,
+    colormap: str = "viridis",
+    resize_heatmap: bool = True,
+    mask: Mask | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Blend a painted heat map over a picture, with one weight everywhere: ``(1 - alpha) picture + alpha colour``.
 
@@ -60,13 +67,15 @@ def overlay_heatmap(
         alpha: weight of the colours in [0, 1].
         colormap: one of :func:`seewhy.render.colormap_names`.
         resize_heatmap: bring the map to the picture's size; otherwise it must have it.
+        mask: ``(H, W)``, where colours go; elsewhere the picture stays as it is. A result's ``valid_mask`` keeps
+            them to what the model saw.
 
     Returns:
         ``(H, W, 3)`` uint8.
 
     Raises:
         RenderError: ``SW-R01`` unknown colour map, ``SW-R02`` NaN or a value outside [0, 1], ``SW-R04`` not two axes,
-            ``SW-R05`` alpha, ``SW-R08`` the sizes differ.
+            ``SW-R05`` alpha, ``SW-R08`` the sizes differ, ``SW-R24`` picture and map are swapped, ``SW-R25`` the mask.
         DataError: ``SW-D05`` to ``SW-D10``, ``SW-D44`` to ``SW-D49``, no picture.
 
     Example:
@@ -74,6 +83,7 @@ def overlay_heatmap(
         [128, 0]
     """
     require_alpha(alpha)
+    _check_order(image, heatmap)
     picture, heat = as_picture(image), np.asarray(heatmap)
     require_plane(heat, "a heat map")
     require_unit(heat)
@@ -87,7 +97,7 @@ def overlay_heatmap(
         heat = resize(heat, picture.shape[:2]).clip(0, 1)
     colours = colorize(heat, colormap)
     blended: UInt8[np.ndarray, "h w 3"] = np.rint((1 - alpha) * picture + alpha * colours).astype(np.uint8)
-    return blended
+    return blended if mask is None else np.where(_checked(mask, picture)[..., None], blended, picture)
 
 
 def create_comparison_figure(
@@ -108,7 +118,7 @@ def create_comparison_figure(
         titles: what stands above each map.
         layout: ``grid`` (four in a row), ``horizontal`` or ``vertical``.
         colormap, alpha: as in :func:`overlay_heatmap`.
-        figsize: ``(width, height)`` in inches; 4 × 4 for each panel if None.
+        figsize: ``(width, height)`` in inches; if None, each picture's longer side has 4 and its title fits above.
         dpi: pixels per inch.
 
     Returns:
@@ -136,23 +146,25 @@ def save_heatmap(
     dpi: int = 100,
     show_original: bool = True,
     show_heatmap_only: bool = False,
+    mask: Mask | None = None,
 ) -> None:
     """Write a heat map over its picture as a figure file (``.png``, ``.pdf``, ``.svg`` …).
 
     Args:
-        image, heatmap, colormap, alpha: as in :func:`overlay_heatmap`.
+        image, heatmap, colormap, alpha, mask: as in :func:`overlay_heatmap`.
         save_path: the file; its folder is created.
-        dpi: pixels per inch; each panel is 4 × 4 inches.
+        dpi: pixels per inch; the longer side of each picture has 4 inches.
         show_original: put the picture itself in front.
         show_heatmap_only: put the painted map without the picture in between.
 
     Raises:
         RenderError: ``SW-R23`` a format that cannot be written, and as :func:`overlay_heatmap`.
     """
+    _check_order(image, heatmap)
     picture = as_picture(image)
-    panels = [Panel("Overlay", overlay_heatmap(picture, heatmap, alpha, colormap))]
+    panels = [Panel("Overlay", overlay_heatmap(picture, heatmap, alpha, colormap, mask=mask))]
     if show_heatmap_only:
-        painted = overlay_heatmap(picture, heatmap, 1.0, colormap)
+        painted = overlay_heatmap(picture, heatmap, 1.0, colormap, mask=mask)
         panels.insert(0, Panel("Heatmap", painted))
     if show_original:
         panels.insert(0, Panel(ORIGINAL, picture))
@@ -190,3 +202,31 @@ def polarity_figure(image: Picture, attribution_map: Map, *, dpi: int = 100) -> 
 def as_picture(image: Picture) -> UInt8[np.ndarray, "h w 3"]:
     """A picture in any of its forms as ``(H, W, 3)`` uint8; raises what reading it raises."""
     return rgb8(read_picture(image).picture)
+
+
+def _check_order(image: object, heatmap: object) -> None:
+    """Raise ``SW-R24`` where the first looks like a heat map and the second like a picture."""
+    heat_first = isinstance(image, np.ndarray) and image.ndim == 2 and image.dtype.kind == "f"
+    if heat_first and _is_picture(heatmap):
+        raise RenderError(
+            "SW-R24",
+            "the picture and the heat map look swapped: the first is a plane of numbers, the second a picture",
+            fix="pass the picture first, then the heat map",
+        )
+
+
+def _is_picture(thing: object) -> bool:
+    if isinstance(thing, np.ndarray):
+        return thing.ndim == 3 or thing.dtype.kind == "u"
+    return isinstance(thing, str | PathLike | Image.Image)
+
+
+def _checked(mask: Mask, picture: UInt8[np.ndarray, "h w 3"]) -> Mask:
+    given = np.asarray(mask)
+    if given.dtype != np.bool_ or given.shape != picture.shape[:2]:
+        raise RenderError(
+            "SW-R25",
+            f"a mask is booleans of shape {picture.shape[:2]}, as the picture has, got {given.dtype} {given.shape}",
+            fix="pass result['valid_mask'], or compare your own values first (mask > 0)",
+        )
+    return given

@@ -12,9 +12,10 @@ from jaxtyping import Float
 
 from seewhy.core import Target
 from seewhy.explain.class_choice import label_of
+from seewhy.explain.reading import Reading
 from seewhy.models.adapter import Adapter
 from seewhy.models.endings import Activation
-from seewhy.models.heads import Task, prediction, target_for
+from seewhy.models.heads import Task, prediction, require_all_or_none, target_for
 from seewhy.targets import EmbeddingNorm
 from seewhy.values import TargetError
 
@@ -33,13 +34,15 @@ class Head:
     threshold: float | None
 
     def question(self, wanted: Sequence[Any]) -> Target:
-        """The target for these records: a class for each, or None for all, which asks about the prediction.
+        """The target for these records: a class for each, or None, which asks about that record's prediction.
 
         Features are asked what moves their length. Raises what :func:`seewhy.models.heads.target_for` raises.
         """
-        requested = None if any(one is None for one in wanted) else list(wanted)
-        if self.headless and requested is None:
-            return EmbeddingNorm()
+        requested = None if all(one is None for one in wanted) else list(wanted)
+        if self.headless:
+            require_all_or_none(requested)
+            if requested is None:
+                return EmbeddingNorm()
         return target_for(self.task, self.outputs, requested, threshold=self.threshold, activation=self.activation)
 
     def says(self, outputs: Float[np.ndarray, " c"], names: Sequence[str] | None) -> dict[str, Any]:
@@ -66,16 +69,14 @@ class Head:
         }
 
 
-def head_of(
-    adapter: Adapter, task: str | None = None, names: Sequence[str] | None = None, threshold: float | None = None
-) -> Head:
-    """What a traced model's outputs mean, as far as ``task`` tells.
+def head_of(adapter: Adapter, reading: Reading = Reading()) -> Head:  # noqa: B008  (frozen)
+    """What a traced model's outputs mean, as far as the reading tells.
 
     Raises:
         TargetError: ``SW-T32``, not one name for each class.
     """
-    outputs = adapter.trace.outputs
-    head = Head(cast(Task | None, task), outputs, adapter.activation, adapter.headless, threshold)
+    outputs, names, task = adapter.trace.outputs, reading.class_names, cast(Task | None, reading.task)
+    head = Head(task, outputs, adapter.activation, adapter.headless, reading.threshold)
     allowed = (1, 2) if outputs == 1 else (outputs,)
     if names is not None and len(names) not in allowed:
         raise TargetError(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import warnings
-from typing import Any
+from typing import Any, Final
 
 from PIL import Image
 from torch import nn
 
 from seewhy.data.pictures import read_picture, rgb8
 from seewhy.explain.recipe import remember
+from seewhy.explain.warning import warn_caller
 from seewhy.models.build import KINDS, build_model
 from seewhy.models.built import Built
 from seewhy.models.load import load_checkpoint
-from seewhy.values import ModelError, nearest
+from seewhy.values import ConfigError, ModelError, nearest
+
+FORMS: Final = "timm:resnet50, torchvision:resnet18, mae_vit:base or custom:package.module.Class"
 
 
 def load_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -28,7 +30,7 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
 
 def load_model(
     checkpoint: str | os.PathLike[str] | None = None,
-    model: str = "timm:resnet50",
+    model: str | None = None,
     num_classes: int | None = None,
     *,
     min_coverage: float = 0.9,
@@ -39,26 +41,32 @@ def load_model(
     Args:
         checkpoint: a file of weights in any common form; None leaves random weights, with a warning.
         model: ``timm:resnet50``, ``torchvision:resnet18``, ``mae_vit:base`` or ``custom:package.module.Class``, a
-            class of your own or a LightningModule.
+            class of your own or a LightningModule; a file of weights does not say what it is of.
         num_classes: as the checkpoint was trained with; the architecture's own number if None.
         min_coverage: the share of the model's tensors that the file must hold.
         settings: for the library or your class, such as ``img_size=96``.
 
     Raises:
+        ConfigError: ``SW-F94``, no model is named.
         ModelError: ``SW-M50`` to ``SW-M61``, a model that cannot be built.
         CheckpointError: ``SW-C01`` to ``SW-C22``, weights that cannot be read or do not fit.
 
     Example:
+        >>> import warnings
         >>> with warnings.catch_warnings():
         ...     warnings.simplefilter("ignore")
         ...     type(load_model(model="torchvision:resnet18", num_classes=2)).__name__
         'ResNet'
     """
+    if model is None:
+        raise ConfigError(
+            "SW-F94",
+            "the model that the weights are of must be named",
+            fix=f"pass model=..., written {FORMS}",
+        )
     built = _built(model, num_classes, settings)
     if checkpoint is None:
-        warnings.warn(
-            f"{model} has random weights, since no checkpoint was given: it knows nothing", UserWarning, stacklevel=2
-        )
+        warn_caller(f"{model} has random weights, since no checkpoint was given: it knows nothing")
     else:
         load_checkpoint(built.module, checkpoint, min_coverage=min_coverage, drop=built.drop, require=built.require)
     module = built.module.eval()
@@ -73,7 +81,7 @@ def _built(model: str, num_classes: int | None, settings: dict[str, Any]) -> Bui
             "SW-M50",
             f"a model is named kind:name, got {model!r}",
             near=nearest(kind, KINDS),
-            fix="write timm:resnet50, torchvision:resnet18, mae_vit:base or custom:package.module.Class",
+            fix=f"write {FORMS}",
         )
     classes = {} if num_classes is None else {"num_classes": num_classes}
     if kind == "custom":

@@ -24,7 +24,7 @@ COLUMNS: Final = (
     "save_path",
     "error",
 )
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA: Final = tuple("=+-@＝＋－＠\t\r\n")
 
 
 def save_predictions(
@@ -32,7 +32,8 @@ def save_predictions(
 ) -> Path:
     """Write one row per result, in their order, as UTF-8; returns where.
 
-    Text that a spreadsheet would read as a formula gets a leading apostrophe. Numbers keep all their digits.
+    Text that a spreadsheet would read as a formula, also behind spaces, gets a leading apostrophe. Numbers keep all
+    their digits.
     """
     target = Path(path).expanduser()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def table_of(results: Result | Mapping[str, Result] | Iterable[Result]) -> str:
     elif isinstance(results, Mapping):
         results = results.values()
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream, lineterminator="\r\n")  # RFC 4180; a lone carriage return in a text is quoted only so
     writer.writerow(COLUMNS)
     writer.writerows([_cell(result.get(name)) for name in COLUMNS] for result in results)
     return stream.getvalue()
@@ -62,5 +63,5 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
+        return f"'{value}" if value.startswith(FORMULA) or value.lstrip().startswith(FORMULA) else value
     return repr(value)

@@ -12,7 +12,7 @@ from torch import nn
 
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look
-from seewhy.explain.explainer import Explainer
+from seewhy.explain.explainer import Explainer, require_batch_size
 from seewhy.explain.explainers import make_explainer
 from seewhy.explain.prepared import ImageLike, each_image, stem_of
 from seewhy.explain.reading import Reading
@@ -21,7 +21,7 @@ from seewhy.explain.result import Result, failed, result_of
 from seewhy.models.outputs import Selector
 from seewhy.ops import chunks
 from seewhy.store.names import safe_name
-from seewhy.values import SeewhyError
+from seewhy.values import ConfigError, SeewhyError
 
 
 def explain_prediction(
@@ -67,7 +67,7 @@ def explain_prediction(
     """
     look = Look(colormap, alpha, dpi)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings)
+    explainer = make_explainer(method, model, target_layer, reading, settings, explain_prediction)
     result = result_of(explainer.explained(image, target_class), explainer, look, return_heatmap=return_heatmap)
     if save_path is not None:
         result.save(save_path, show_original=show_original)
@@ -128,10 +128,15 @@ def visualize_batch(
         show_predictions: write the prediction above the pictures.
         batch_size: images held and asked at once, at most.
         others: as in :func:`explain_prediction`.
+
+    Raises:
+        ConfigError: ``SW-F75`` a batch size that is none, ``SW-F93`` a file in place of the folder.
     """
     look, images = Look(colormap, alpha, dpi), each_image(images)
+    require_batch_size(batch_size)
+    folder = None if output_dir is None else _folder(output_dir)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings)
+    explainer = make_explainer(method, model, target_layer, reading, settings, visualize_batch)
     classes = class_list(target_classes, len(images), explainer.class_names)
     names = list(file_names(images))
     results: list[Result] = []
@@ -144,14 +149,19 @@ def visualize_batch(
                 continue
             result = result_of(found, explainer, look, return_heatmap=return_heatmap)
             result["image"] = names[position]
-            if output_dir is not None:
-                result.save(
-                    Path(output_dir).expanduser() / f"{names[position]}_explanation.png", caption=show_predictions
-                )
+            if folder is not None:
+                result.save(folder / f"{names[position]}_explanation.png", caption=show_predictions)
             results.append(result)
     if len(errors) == len(images):
         raise errors[0]
     return results
+
+
+def _folder(path: Destination) -> Path:
+    folder = Path(path).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("SW-F93", f"output_dir is a file: {folder}", fix="name a folder; it is created")
+    return folder
 
 
 def file_names(images: Sequence[ImageLike]) -> Iterator[str]:

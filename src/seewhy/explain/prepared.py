@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,8 +22,9 @@ from seewhy.data.images import Preprocessing
 from seewhy.data.pictures import Picture, read_picture, rgb8
 from seewhy.explain.learnt_transform import LearntTransform
 from seewhy.explain.recipe import Recipe
+from seewhy.explain.warning import warn_caller
 from seewhy.pixels import Normalisation, to_rgb8
-from seewhy.values import DataError, Geometry
+from seewhy.values import ConfigError, DataError, Geometry
 
 ImageLike: TypeAlias = Picture | Tensor
 ASSUMED: Final = (
@@ -56,11 +57,17 @@ def prepare(image: ImageLike, recipe: Recipe, dtype: torch.dtype = torch.float32
     """
     if isinstance(image, Tensor):
         return _of_tensor(image, recipe, dtype)
+    if recipe.channels not in (1, 3):
+        raise ConfigError(
+            "SW-F74",
+            f"the model's first convolution takes {recipe.channels} channels, which no picture has",
+            fix="pass tensors already prepared for the model",
+        )
     if isinstance(image, list | tuple) or (isinstance(image, np.ndarray) and image.ndim == 4 and len(image) != 1):
         raise several(len(image))
     picture: Picture = image[0] if isinstance(image, np.ndarray) and image.ndim == 4 else image
     if recipe.assumed:
-        warnings.warn(ASSUMED, UserWarning, stacklevel=2)
+        warn_caller(ASSUMED)
     decoded = read_picture(picture, window=recipe.window)
     if isinstance(recipe.how, LearntTransform):
         prepared = _by_transform(decoded, recipe.how)
@@ -116,7 +123,7 @@ def several(count: int) -> DataError:
 
 def _by_settings(decoded: Decoded, how: Preprocessing) -> Prepared:
     loaded = how.prepare(decoded)
-    return Prepared(loaded.pixels, loaded.geometry, loaded.notes, "", lambda: rgb8(decoded.picture))
+    return Prepared(loaded.pixels, loaded.geometry, loaded.notes, "", partial(rgb8, decoded.picture))
 
 
 def _by_transform(decoded: Decoded, how: LearntTransform) -> Prepared:
@@ -128,11 +135,11 @@ def _by_transform(decoded: Decoded, how: LearntTransform) -> Prepared:
         lost = "where the transform puts each pixel could not be followed: the heat map lies on the model's input"
         size = (pixels.shape[1], pixels.shape[2])
         return Prepared(
-            pixels, Geometry.identity(size), (*decoded.notes, lost), "", lambda: how.normalisation.picture(pixels)
+            pixels, Geometry.identity(size), (*decoded.notes, lost), "", partial(how.normalisation.picture, pixels)
         )
     kept = kept_fraction(geometry)
     cropped = (f"the centre crop keeps {kept:.0%} of the picture",) if kept < 0.5 else ()
-    return Prepared(pixels, geometry, (*decoded.notes, *cropped), "", lambda: rgb8(decoded.picture))
+    return Prepared(pixels, geometry, (*decoded.notes, *cropped), "", partial(rgb8, decoded.picture))
 
 
 def _of_tensor(image: Tensor, recipe: Recipe, dtype: torch.dtype) -> Prepared:
@@ -152,7 +159,7 @@ def _of_tensor(image: Tensor, recipe: Recipe, dtype: torch.dtype) -> Prepared:
         raise DataError("SW-D49", "the tensor holds NaN or infinite values", fix="replace them first")
     size = (pixels.shape[1], pixels.shape[2])
     notes = _range_notes(low, high, recipe.normalisation)
-    return Prepared(pixels.to(dtype), Geometry.identity(size), notes, "", lambda: _shown(pixels, recipe.normalisation))
+    return Prepared(pixels.to(dtype), Geometry.identity(size), notes, "", partial(_shown, pixels, recipe.normalisation))
 
 
 def _range_notes(low: float, high: float, normalisation: Normalisation) -> tuple[str, ...]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
-from seewhy.explain.recipe import Given, Recipe
+from torch import nn
+
+from seewhy.explain.class_choice import names_of
+from seewhy.explain.recipe import Given, Recipe, find_recipe
 from seewhy.models.outputs import Selector
+from seewhy.values import ModelError
 
 
 @dataclass(frozen=True)
@@ -23,3 +28,26 @@ class Reading:
     task: str | None = None
     threshold: float | None = None
     output_selector: Selector | None = None
+
+    def settled(self, model: nn.Module) -> Reading:
+        """The same with what the model tells of pictures and names; raises ``ModelError`` SW-M20 for no model."""
+        require_model(model)
+        given = self.preprocessing
+        recipe = given if isinstance(given, Recipe) else find_recipe(model, given)
+        return replace(self, preprocessing=recipe, class_names=names_of(model, self.class_names))
+
+    @property
+    def recipe(self) -> Recipe:
+        """How pictures become inputs, once settled."""
+        return cast(Recipe, self.preprocessing)
+
+
+def require_model(model: object) -> None:
+    """Raise ``ModelError`` SW-M20 for what is no model: a name, a class, None."""
+    if not isinstance(model, nn.Module):
+        told = model.__name__ if isinstance(model, type) else repr(model)
+        raise ModelError(
+            "SW-M20",
+            f"expected a model, a torch.nn.Module, got {type(model).__name__} {told[:80]}",
+            fix="pass an nn.Module (an instance, not its class), or seewhy.load_model(checkpoint, model=...)",
+        )

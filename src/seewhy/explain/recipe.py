@@ -173,13 +173,12 @@ def _assumed(model: nn.Module) -> Recipe:
     std: tuple[float, ...] = IMAGENET_STD
     if channels == 1:
         mean, std = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
-    elif channels != 3:
-        raise ConfigError(
-            "SW-F74",
-            f"the model's first convolution takes {channels} channels, which no picture has",
-            fix="pass tensors already prepared for the model",
-        )
     size = fixed_size(model) or (ASSUMED_SIZE, ASSUMED_SIZE)
+    if channels not in (1, 3):
+        as_they_are = Normalisation((0.0,) * channels, (1.0,) * channels)
+        return Recipe(
+            Preprocessing(size, as_they_are), "assumed, since the model tells of none: values as they are", True
+        )
     how = Preprocessing.checked(size, mean, std, crop_ratio=ASSUMED_RATIO)
     return Recipe(how, "assumed, since the model tells of none (ImageNet's)", assumed=True)
 

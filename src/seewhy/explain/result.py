@@ -49,7 +49,7 @@ class Result(dict[str, Any]):
             return {}
         picture = self.explained.prepared.draw()
         title = f"{self['method']} · {self['target_label']}" if caption and self["target_label"] else self["method"]
-        shown = {title: overlay_on(picture, self.explained.heat, self.look)}
+        shown = {self.explained.titled(title): overlay_on(picture, self.explained.drawn, self.look)}
         return {self._of_original(caption): picture, **shown} if show_original else shown
 
     def save(self, path: Destination, *, show_original: bool = True, caption: bool = True) -> Path:

@@ -27,7 +27,7 @@ def explained_together(
     prepared = prepare(image, first.recipe, first.study.dtype)
     inputs = stacked([prepared.pixels])
     adapter = first.study.adapter(inputs)
-    head = head_of(adapter, first.task, first.class_names, first.threshold)
+    head = head_of(adapter, first.reading)
     probe = ListeningProbe(adapter, head.question(class_list(target_class, 1, first.class_names)), inputs)
     reading = {name: one for name, one in explainers.items() if not one.asked({}).method.asks}
     shared = _together(reading, probe) or {}

@@ -14,10 +14,11 @@ class SmoothGrad(Explainer, method="smoothgrad"):
     """The mean of an explanation over noisy inputs (Smilkov et al. 2017, arXiv:1706.03825).
 
     Args:
-        base_explainer: what is averaged: another explainer, or a model for its plain gradient.
+        base_explainer: what is averaged: another explainer with its layer and all it was told of the model, or a model
+            for its plain gradient.
         noise_level: standard deviation of the noise as a share of the input's range.
         num_samples: noisy inputs.
-        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`.
+        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`; they win over the base's.
     """
 
     other_names = MappingProxyType({"n_samples": "num_samples"})
@@ -36,11 +37,11 @@ class SmoothGrad(Explainer, method="smoothgrad"):
 
 
 class VarGrad(SmoothGrad, method="vargrad"):
-    """The variance of an explanation over noisy inputs (Adebayo et al. 2018, arXiv:1810.03307); arguments as there."""
+    """The variance of an explanation over noisy inputs (Adebayo et al. 2018, arXiv:1810.03292); arguments as there."""
 
 
 def _over(base: Explainer | nn.Module) -> tuple[nn.Module, dict[str, Any]]:
     """The model asked, and the settings that follow from the explainer averaged over."""
     if not isinstance(base, Explainer):
         return base, {}
-    return base.model, {"of": base.asked({}), "preprocessing": base.recipe, "class_names": base.class_names}
+    return base.model, {"of": base.asked({}), **vars(base.reading)}

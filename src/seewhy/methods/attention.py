@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal, get_args
 
 import torch
@@ -136,7 +137,7 @@ def query_row(tokens: int, query: Query, prefix: int) -> Float[Tensor, " n"]:
 def layer_at(attention: Sequence[Float[Tensor, "b h n n"]], layer_idx: int) -> Float[Tensor, "b h n n"]:
     """The weights of one layer; raises ``ConfigError`` SW-F62 where there is no such layer."""
     layers = len(attention)
-    if not isinstance(layer_idx, int) or not -layers <= layer_idx < layers:
+    if not isinstance(layer_idx, Integral) or not -layers <= layer_idx < layers:
         raise ConfigError(
             "SW-F62",
             f"layer_idx={layer_idx!r} was asked for, but the model has {layers} attention layers",
@@ -150,7 +151,7 @@ def one_head(rows: Float[Tensor, "b h n"], head: int | None) -> Float[Tensor, "b
     heads = rows.shape[1]
     if head is None:
         return rows.mean(dim=1)
-    if not isinstance(head, int) or not 0 <= head < heads:
+    if not isinstance(head, Integral) or not 0 <= head < heads:
         raise ConfigError(
             "SW-F62",
             f"head={head!r} was asked for, but the layer has {heads} heads",
@@ -162,7 +163,7 @@ def one_head(rows: Float[Tensor, "b h n"], head: int | None) -> Float[Tensor, "b
 def token_of_patch(target_patch: int, tokens: int, prefix: int) -> int:
     """The number of a patch among all tokens; raises ``ConfigError`` SW-F63 outside the grid."""
     patches = tokens - prefix
-    if not isinstance(target_patch, int) or not 0 <= target_patch < patches:
+    if not isinstance(target_patch, Integral) or not 0 <= target_patch < patches:
         raise ConfigError(
             "SW-F63",
             f"target_patch={target_patch!r} was asked for, but the input has {patches} patches",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,9 @@ from seewhy.methods.combine import check_choice
 from seewhy.models.borrow import borrowed
 from seewhy.models.grid import Grid
 from seewhy.models.layers import Layer
+from seewhy.models.trace import Trace
 from seewhy.registry import method
+from seewhy.values import ModelError
 
 Term = Float[Tensor, "b c *s"]
 Map = Float[Tensor, "b *s"]
@@ -44,7 +46,8 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
     Biases that no module has, products of two streams and attention show up in it. ``measured["without_place"]`` is
     what biases behind the last grid (the head's) and on prefix tokens contribute, which no map shows.
 
-    Raises ``ConfigError`` SW-F65 for an unknown ``psi``.
+    Raises ``ConfigError`` SW-F65 for an unknown ``psi``, ``ModelError`` SW-M21 for a layer whose output does not hold
+    the records on its first axis (windows of attention, transformers that want the sequence first).
 
     Example:
         >>> from seewhy.models.adapter import Adapter
@@ -58,7 +61,7 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
     check_choice("psi", psi, tuple(PSI))
     adapter = probe.adapter
     grids = {Layer(call.name, call.call): call.grid for call in adapter.trace.calls}
-    sums = _Sums(grids, PSI[psi], len(probe.targets))
+    sums = _Sums(grids, PSI[psi], len(probe.targets), _records(inputs), _not_by_record(adapter.trace))
     with borrowed(adapter.model), bias_terms(adapter.model, sums.add):
         capture = probe.capture(inputs, Wants(input_gradients=True))
     terms = {name: inputs[name].to(gradient) * gradient for name, gradient in capture.input_gradients.items()}
@@ -72,6 +75,16 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
         "without_place": of_biases - placed,
     }
     return Explanation(maps, capture.scores, measured=measured)
+
+
+def _records(inputs: Inputs) -> int:
+    return next(iter(inputs.values())).shape[0]
+
+
+def _not_by_record(trace: Trace) -> frozenset[Layer]:
+    """The layers whose first axis was not the records in the trace; it may have their number by chance elsewhere."""
+    traced = trace.logits.shape[0]
+    return frozenset(Layer(call.name, call.call) for call in trace.calls if call.shape[:1] != (traced,))
 
 
 def _magnitude(term: Term) -> Map:
@@ -96,8 +109,16 @@ PSI: Mapping[str, Callable[[Term], Map]] = {
 class _Sums:
     """Contributions of biases, added up as they arrive: one map per question and grid size, and totals ``(K, B)``."""
 
-    def __init__(self, grids: Mapping[Layer, Grid | None], psi: Callable[[Term], Map], questions: int) -> None:
+    def __init__(
+        self,
+        grids: Mapping[Layer, Grid | None],
+        psi: Callable[[Term], Map],
+        questions: int,
+        records: int,
+        not_by_record: Set[Layer],
+    ) -> None:
         self._grids, self._psi, self._questions = grids, psi, questions
+        self._records, self._not_by_record = records, not_by_record
         self._maps: dict[tuple[int, ...], dict[int, Map]] = {}
         self._all: dict[int, Tensor] = {}
         self._placed: dict[int, Tensor] = {}
@@ -105,6 +126,8 @@ class _Sums:
     def add(self, layer: Layer, question: int, term: Float[Tensor, "b ..."]) -> None:
         """One layer's bias × gradient."""
         term = term.detach()
+        if term.shape[:1] != (self._records,) or layer in self._not_by_record:
+            raise _records_elsewhere(layer, tuple(term.shape), self._records)
         _add_to(self._all, question, term.flatten(1).sum(dim=1))
         grid = self._grids.get(layer)
         if grid is None or grid.cells <= 1:
@@ -126,6 +149,15 @@ class _Sums:
             share = math.prod(grid) / math.prod(size) if spread else 1.0
             total += share * ops.resize(torch.stack([maps[k] for k in range(self._questions)]).to(like), size)
         return total
+
+
+def _records_elsewhere(layer: Layer, shape: tuple[int, ...], records: int) -> ModelError:
+    return ModelError(
+        "SW-M21",
+        f"layer {layer} puts out {shape} for {records} records: its output does not hold the records on its first "
+        "axis, so its biases cannot be told apart by record",
+        fix="use integrated_gradients or gradcam",
+    )
 
 
 def _add_to(sums: dict[int, Tensor], question: int, value: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import product
+from numbers import Integral
 
 import torch
 from jaxtyping import Bool, Float
@@ -135,11 +136,11 @@ class Windows:
 
 def _per_axis(name: str, given: Sizes, size: Sequence[int]) -> list[int]:
     lengths = list(given) if isinstance(given, Sequence) else [given] * len(size)
-    whole = all(isinstance(length, int) and not isinstance(length, bool) and length >= 1 for length in lengths)
+    whole = all(isinstance(length, Integral) and not isinstance(length, bool) and length >= 1 for length in lengths)
     if not whole or len(lengths) != len(size):
         raise ConfigError(
             "SW-F52",
             f"{name} must be a whole number of at least 1, or one for each of {len(size)} axes, got {given!r}",
             fix=f"write {name}=16, or {name}={[16] * len(size)}",
         )
-    return lengths
+    return [int(length) for length in lengths]

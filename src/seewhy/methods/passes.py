@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from jaxtyping import Float
@@ -65,18 +66,18 @@ def over_records(tensor: Tensor, dims: int = 2) -> Tensor:
 
 def whole(name: str, value: object, at_least: int) -> int:
     """The value, or ``ConfigError`` SW-F43 where it is no whole number of at least that much."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ConfigError(
             "SW-F43",
             f"{name} must be a whole number of at least {at_least}, got {value!r}",
             fix=f"give {name}={max(at_least, 50)}, or leave it out",
         )
-    return value
+    return int(value)
 
 
 def real(name: str, value: object, *, above: float | None = None) -> float:
     """The value, or ``ConfigError`` SW-F43 where it is no finite number of at least 0 (or above ``above``)."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, Real) and not isinstance(value, bool)
     finite = number and bool(torch.isfinite(torch.tensor(float(value))))  # type: ignore[arg-type]
     if not finite or value < 0 or (above is not None and value <= above):  # type: ignore[operator]
         bound = "of at least 0" if above is None else f"above {above:g}"

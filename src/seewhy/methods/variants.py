@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import torch
 from jaxtyping import Float, Shaped
@@ -80,22 +81,23 @@ def fillings(probe: Probe, inputs: Inputs, value: Value) -> Inputs:
     Raises ``ConfigError`` SW-F55 for a number that is not finite, and what :func:`~seewhy.methods.baselines.baselines`
     raises.
     """
-    if not isinstance(value, int | float):
-        return baselines(probe, inputs, value)
-    if isinstance(value, bool) or not math.isfinite(value):
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+    if not isinstance(number, int | float):
+        return baselines(probe, inputs, number)
+    if isinstance(number, bool) or not math.isfinite(number):
         raise ConfigError(
             "SW-F55",
             f"hidden places become a finite number or a named baseline, got {value!r}",
             fix="give value=0.0 (the mean colour of a normalised picture) or the name of a baseline",
         )
     names = floating_spatial_inputs(probe, inputs)
-    return {name: inputs[name].new_full((1,) * inputs[name].ndim, value).expand_as(inputs[name]) for name in names}
+    return {name: inputs[name].new_full((1,) * inputs[name].ndim, number).expand_as(inputs[name]) for name in names}
 
 
 def check_counts(**settings: int) -> None:
     """Raise ``ConfigError`` SW-F50 for a setting that is no whole number of at least one."""
     for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ConfigError(
                 "SW-F50", f"{name} must be a whole number of at least 1, got {value!r}", fix=f"give {name}=1 or more"
             )
@@ -104,6 +106,6 @@ def check_counts(**settings: int) -> None:
 def check_between(low: float, high: float, **settings: float) -> None:
     """Raise ``ConfigError`` SW-F51 for a setting that is not strictly between ``low`` and ``high``."""
     for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low < value < high:
+        if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
             limits = f"above {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
             raise ConfigError("SW-F51", f"{name} must be a number {limits}, got {value!r}", fix="choose one in between")

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from seewhy.core import Target
 from seewhy.models.endings import Activation
-from seewhy.targets import BinaryLogit, LabelsAbove, Logit, class_index
+from seewhy.targets import BinaryLogit, Classes, LabelsAbove, Logit, class_index
 from seewhy.values import TargetError, nearest
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 Requested: TypeAlias = int | Tensor | NDArray[Any] | Sequence[Any] | None
-"""A class (or output) for all records, or one for each; None for what the model predicts."""
+"""A class (or output) for all records, or one for each; None, for all or one, for what the model predicts."""
 
 
 def target_for(
@@ -47,7 +47,8 @@ def target_for(
         TargetError: ``SW-T13`` unknown task, ``SW-T14`` a task the number of outputs contradicts, ``SW-T15`` a class
             asked of one output whose meaning nobody told, ``SW-T16`` no label named, ``SW-T17`` no output named,
             ``SW-T18`` a threshold outside 0 to 1 or for another task, ``SW-T19`` a class name asked of a regression,
-            ``SW-T10`` and ``SW-T01`` for what is no class.
+            ``SW-T36`` a list with None in it for a task that predicts no single output, ``SW-T10`` and ``SW-T01`` for
+            what is no class.
 
     Example:
         >>> target_for("binary", 1, 0)
@@ -56,6 +57,8 @@ def target_for(
         Logit(index=None, rank=0)
     """
     _check_task(task, outputs)
+    if task in ("multilabel", "regression"):
+        require_all_or_none(requested)
     if task == "multilabel":
         return _label(outputs, requested, threshold, activation)
     if threshold is not None:
@@ -123,13 +126,25 @@ def _value(outputs: int, requested: Requested) -> Target:
     return Logit(0 if requested is None else _indices(requested, outputs))
 
 
-def _indices(requested: Requested, classes: int) -> int | tuple[int, ...] | None:
+def require_all_or_none(requested: Requested) -> None:
+    """Raise ``TargetError`` SW-T36 for a list that names outputs for some records and leaves others open."""
+    if isinstance(requested, list | tuple) and len({one is None for one in requested}) > 1:
+        raise TargetError(
+            "SW-T36",
+            f"{list(requested)} leaves some records to the prediction, but this model predicts no single output",
+            fix="name an output for every record, or ask about the records without one in a call of their own",
+        )
+
+
+def _indices(requested: Requested, classes: int) -> Classes:
     if requested is None:
         return None
     each = isinstance(requested, list | tuple) or (
         isinstance(requested, Tensor | np.ndarray) and len(requested.shape) == 1
     )
-    return tuple(class_index(one, classes) for one in requested) if each else class_index(requested, classes)  # type: ignore[union-attr]
+    if not each:
+        return class_index(requested, classes)
+    return tuple(None if one is None else class_index(one, classes) for one in requested)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,11 @@ def find_layer(model: nn.Module, name: str | nn.Module) -> Layer:
 
     The end of a name will do where only one layer ends so (``layer4`` for ``backbone.layer4``). Raises ``LayerError``:
     SW-L01 with the nearest names, SW-L02 and SW-L03 for a wrong call or index, SW-L16 for a name that several layers
-    end in, SW-L17 for a module that is not part of the model.
+    end in, SW-L17 for a module that is not part of the model, SW-L20 for what is neither name nor module.
     """
     if isinstance(name, nn.Module):
         return Layer(_name_of(model, name))
+    _require_name(name)
     modules = [known for known, _ in model.named_modules() if known]
     stem = name.removesuffix(".input")
     readings: list[tuple[str, Side]] = [(name, "output")] if stem == name else [(name, "output"), (stem, "input")]
@@ -61,6 +62,19 @@ def _name_of(model: nn.Module, module: nn.Module) -> str:
         "SW-L17",
         f"the {type(module).__name__} given as a layer is {what}",
         fix="give a module inside the model that is explained, such as model.layer4, or its name",
+    )
+
+
+def _require_name(name: object) -> None:
+    if isinstance(name, str):
+        return
+    several = isinstance(name, list | tuple | set | dict)
+    raise LayerError(
+        "SW-L20",
+        f"a layer is a name or a module of the model, got {type(name).__name__} {name!r}",
+        fix="use the method layer_fusion with layers=[...]"
+        if several
+        else "give a name such as 'layer4', or model.layer4",
     )
 
 

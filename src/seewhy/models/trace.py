@@ -113,7 +113,8 @@ def trace_model(
             raise ModelError(
                 "SW-M04",
                 "the model's outputs on the first records are not finite",
-                fix="check the weights and the normalisation (data.mean, data.std), or use precision=32",
+                fix="check the weights and the inputs' mean and std (on the command line data.mean, data.std), or "
+                "compute in full precision: model.float() (on the command line precision=32)",
             )
         found = _gradients(outputs, [*(call.output for call in seen.calls), *leaves.values()])
     gradients, at_inputs = found[: len(seen.calls)], found[len(seen.calls) :]
@@ -144,12 +145,14 @@ def first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
             raise ModelError(
                 "SW-M14",
                 f"the model uses an operation that does not exist in its precision here: {error}",
-                fix="explain a copy in full precision, copy.deepcopy(model).float(), or use precision=bf16",
+                fix="explain a copy in full precision, copy.deepcopy(model).float() (on the command line "
+                "precision=32, or bf16)",
             ) from error
         raise ModelError(
             "SW-M09",
             f"the model cannot be called on inputs {shapes}: {type(error).__name__}: {error}",
-            fix="match size and channels of the data to the model (data.size, model.kwargs)",
+            fix="give inputs of the size and number of channels the model was made for (on the command line "
+            "data.size, model.kwargs)",
         ) from error
 
 

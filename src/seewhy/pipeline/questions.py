@@ -191,9 +191,9 @@ def answer_all(questions: Sequence[Question], capture: Capture) -> Answers:
 
 
 def _classes_of(bound: Sequence[Target], record: int) -> tuple[int, ...]:
-    return tuple(
-        target.index[record] for target in bound if isinstance(target, Logit) and isinstance(target.index, tuple)
-    )
+    settled = (target.index for target in bound if isinstance(target, Logit))
+    classes = (index[record] for index in settled if isinstance(index, tuple))
+    return tuple(index for index in classes if index is not None)
 
 
 def _to_numpy(tensor: object) -> NDArray[np.float32]:

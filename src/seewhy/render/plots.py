@@ -25,6 +25,10 @@ Layout = Literal["grid", "horizontal", "vertical"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 PER_ROW = 4
 PANEL_INCHES = 4.0
+"""The longer side of a panel's picture."""
+TITLE_INCHES = 0.3
+NARROWEST_INCHES = 1.0
+"""A panel is never narrower or lower than this, so that its title can be read."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def figure_of(
     Args:
         panels: one or more, shown in this order row by row.
         layout: ``grid``, ``horizontal`` or ``vertical``.
-        figsize: ``(width, height)`` in inches; 4 × 4 for each panel if None.
+        figsize: ``(width, height)`` in inches; if None, each picture's longer side has 4 and its title fits above.
         dpi: pixels per inch.
 
     Raises:
@@ -78,7 +82,8 @@ def figure_of(
     rows, columns = rows_and_columns(len(panels), layout)
     from matplotlib.figure import Figure
 
-    size = figsize or (PANEL_INCHES * columns, PANEL_INCHES * rows)
+    width, height = panel_inches(panels)
+    size = figsize or (width * columns, height * rows)
     figure = Figure(figsize=size, dpi=dpi, layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for cell in cells:
@@ -87,6 +92,18 @@ def figure_of(
         cell.imshow(panel.picture, interpolation="nearest")
         cell.set_title(panel.title)
     return figure
+
+
+def panel_inches(panels: Sequence[Panel]) -> tuple[float, float]:
+    """Width and height of a cell that holds each of the panels, in their pictures' proportions, below its title.
+
+    Example:
+        >>> panel_inches([Panel("3:2", np.zeros((200, 300, 3), np.uint8))])
+        (4.0, 2.967)
+    """
+    scaled = [PANEL_INCHES * np.array(panel.picture.shape[:2]) / max(panel.picture.shape[:2]) for panel in panels]
+    height, width = np.max([*scaled, np.full(2, NARROWEST_INCHES)], axis=0)
+    return float(width), round(float(height) + TITLE_INCHES, 3)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
