@@ -22,3 +22,11 @@ def _surroundings_stay() -> Iterator[None]:
         left = hooks_left()
     marks = [*marks_since(before), *left]
     assert not marks, "a test must leave its surroundings as they were:\n  " + "\n  ".join(marks)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the sweeps over whole libraries covered, in the last lines of the run."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == "covered":
+                terminalreporter.write_line(f"covered {value}")

@@ -76,6 +76,7 @@ def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pyte
     assert "target layer     layer4" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:no positive evidence:UserWarning")
 def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     for block in blocks("python"):
