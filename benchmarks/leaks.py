@@ -26,7 +26,7 @@ from seewhy.targets import Logit
 from seewhy.values import MissingExtraError
 
 BAR_KB = 1.0
-SAMPLES = {"samples": 4, "masks": 8, "steps": 4, "n_samples": 4, "n_steps": 4, "draws": 4}
+SAMPLES = {"num_samples": 4, "num_masks": 8, "steps": 4, "segments": 2}
 """Few samples: growth per call does not depend on them, and a thousand calls must end."""
 REQUIRED: dict[str, dict[str, Any]] = {"external": {"name": "captum.Saliency"}}
 """Settings that have no default."""
