@@ -122,3 +122,30 @@ class Vit(nn.Module):
         x = torch.cat([self.extra.expand(len(image), -1, -1), patches], dim=1) + self.position
         x = self.norm(self.blocks(x))
         return self.head(x[:, 0] if self.prefix else x.mean(dim=1))
+
+
+class Branches(nn.Module):
+    """Two inputs by name, each through a network of its own or through the same one; the answers are mixed."""
+
+    def __init__(self, of_image: nn.Module, of_second: nn.Module, classes: int = 3) -> None:
+        super().__init__()
+        self.of_image, self.of_second = of_image, of_second
+        self.head = nn.Linear(2 * classes, classes)
+
+    def forward(self, image: Tensor, second: Tensor) -> Tensor:
+        return self.head(torch.cat([self.of_image(image), self.of_second(second)], dim=1))
+
+
+class FramesNet(nn.Module):
+    """A network of pictures run on every frame of a clip ``(B, T, C, H, W)``; the answer is the mean over frames."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    @property
+    def head(self) -> nn.Module:
+        return self.net.head
+
+    def forward(self, video: Tensor) -> Tensor:
+        return self.net(video.flatten(0, 1)).unflatten(0, video.shape[:2]).mean(dim=1)

@@ -20,10 +20,11 @@ class Target(Protocol):
     """A question to a model: one number per record.
 
     ``bind`` settles whatever depends on the outputs ("the predicted class") once, on the clean input; the bound
-    target then asks the same of every perturbed input.
+    target then asks the same of every perturbed input. Outputs are ``(B, C)`` logits, or ``(B, C, *S)`` where a model
+    answers for every place or for several candidates.
     """
 
-    def bind(self, outputs: Float[Tensor, "b c"]) -> Target:
+    def bind(self, outputs: Float[Tensor, "b c *s"]) -> Target:
         """The same question with every choice made."""
         ...
 
@@ -31,7 +32,7 @@ class Target(Protocol):
         """The bound question for these records of the batch, in this order; a record may occur several times."""
         ...
 
-    def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    def __call__(self, outputs: Float[Tensor, "b c *s"]) -> Float[Tensor, " b"]:
         """The score of each record."""
         ...
 
@@ -84,20 +85,20 @@ class Wants:
 class Capture:
     """What one forward (and one partial backward per target) left behind; detached, layers in grid form.
 
-    ``outputs`` ``(B, C)``; ``scores`` ``(K, B)``, one row per target; ``activations[layer]`` ``(B, C, *S)``;
+    ``outputs`` ``(B, C, *S)``; ``scores`` ``(K, B)``, one row per target; ``activations[layer]`` ``(B, C, *S)``;
     ``gradients[layer]`` ``(K, B, C, *S)``, none without a target; ``attention`` one ``(B, heads, N, N)`` per call,
     prefix tokens included (one head where heads were averaged); ``attention_gradients`` one ``(K, B, heads, N, N)`` per
     call; ``input_gradients[name]`` ``(K, B, ...)``, of each input's shape; ``embedding`` ``(B, D)``. ``targets`` are
     the bound questions.
     """
 
-    outputs: Float[Tensor, "b c"]
+    outputs: Float[Tensor, "b c *s"]
     scores: Float[Tensor, "k b"]
     targets: tuple[Target, ...] = ()
     activations: Mapping[str, Float[Tensor, "b _ ..."]] = field(default_factory=dict)
     gradients: Mapping[str, Float[Tensor, "k b _ ..."]] = field(default_factory=dict)
-    attention: tuple[Float[Tensor, "b _ n n"], ...] = ()
-    attention_gradients: tuple[Float[Tensor, "k b _ n n"], ...] = ()
+    attention: tuple[Float[Tensor, "b _ _ _"], ...] = ()
+    attention_gradients: tuple[Float[Tensor, "k b _ _ _"], ...] = ()
     input_gradients: Mapping[str, Float[Tensor, "k b ..."]] = field(default_factory=dict)
     embedding: Float[Tensor, "b d"] | None = None
 

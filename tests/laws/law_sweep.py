@@ -16,19 +16,24 @@ from seewhy.models.adapter import Adapter
 from seewhy.pixels import Normalisation
 from seewhy.registry import METHODS, Method
 from seewhy.targets import Logit
-from toys import ChannelsLastNet, ConvNet, Vit
+from toys import Branches, ChannelsLastNet, ConvNet, FramesNet, Vit
 
 Inputs = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model family at one input size."""
+    """A model family at one input size; ``second`` is the shape of a second input's records, channels in front.
+
+    With ``frames_first`` the model takes its clips as ``(B, T, C, H, W)``.
+    """
 
     name: str
     build: Callable[[], nn.Module]
     size: tuple[int, ...]
     attends: bool = False
+    second: tuple[int, ...] = ()
+    frames_first: bool = False
 
     def model(self) -> nn.Module:
         torch.manual_seed(0)
@@ -36,7 +41,15 @@ class Subject:
 
     def inputs(self, records: int = 3, seed: int = 1) -> Inputs:
         generator = torch.Generator().manual_seed(seed)
-        return {"image": torch.randn(records, 2, *self.size, generator=generator)}
+        inputs = {"image": torch.randn(records, 2, *self.size, generator=generator)}
+        return inputs | ({"second": torch.randn(records, *self.second, generator=generator)} if self.second else {})
+
+    def adapter(self, model: nn.Module, inputs: Inputs) -> Adapter:
+        """The model traced on these inputs, told how they came from pixels."""
+        clips = ("image",) if self.frames_first else ()
+        channels = (0.4, 0.5, 0.6)[: self.second[0]] if self.second else ()
+        known = {"image": NORMALISATION} | ({"second": Normalisation(channels, channels)} if channels else {})
+        return Adapter(model, inputs, normalisation=known, frames_first=clips)
 
 
 SUBJECTS = (
@@ -51,6 +64,16 @@ SUBJECTS = (
     Subject("tokens without a class token", lambda: Vit((8, 12), prefix=0), (8, 12), attends=True),
     Subject("3-D tokens", lambda: Vit((8, 4, 8)), (8, 4, 8), attends=True),
     Subject("tokens, multi-head module", lambda: Vit(kernel="mha"), (16, 16), attends=True),
+    Subject(
+        "two inputs of convolutions", lambda: Branches(ConvNet(2), ConvNet(2, channels=3)), (12, 10), second=(3, 9, 7)
+    ),
+    Subject("a picture and a signal", lambda: Branches(ConvNet(2), ConvNet(1, channels=1)), (9, 11), second=(1, 21)),
+    Subject("two inputs, one trunk", lambda: Branches(*[ConvNet(2)] * 2), (8, 10), second=(2, 8, 10)),
+    Subject(
+        "two inputs of tokens", lambda: Branches(Vit((8, 12)), Vit((16, 8))), (8, 12), attends=True, second=(2, 16, 8)
+    ),
+    Subject("frames of a clip", lambda: FramesNet(ConvNet(2)), (4, 9, 8), frames_first=True),
+    Subject("frames of a clip, tokens", lambda: FramesNet(Vit((8, 12))), (3, 8, 12), frames_first=True),
 )
 
 
@@ -71,8 +94,9 @@ FEW: dict[str, dict[str, object]] = {
 ONLY_FOR: dict[str, Callable[[Subject], bool]] = {
     "guided_backprop": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
     "guided_gradcam": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
-    "lime": lambda subject: len(subject.size) == 2,
-    "kernel_shap": lambda subject: len(subject.size) == 2,
+    "lime": lambda subject: len(subject.size) == 2 and len(subject.second) in (0, 3),
+    "kernel_shap": lambda subject: len(subject.size) == 2 and len(subject.second) in (0, 3),
+    "legrad": lambda subject: not subject.second,
     "deeplift": lambda subject: "convolutions" in subject.name or "picture" in subject.name,
 }
 """Methods that cannot be asked of every subject."""
@@ -93,7 +117,7 @@ class Case:
         **settings: object,
     ) -> Explanation:
         """The explanation by a fresh probe, its model traced on these inputs."""
-        return self.again(Adapter(model, inputs, normalisation=NORMALISATION), inputs, targets, **settings)
+        return self.again(self.subject.adapter(model, inputs), inputs, targets, **settings)
 
     def again(
         self, adapter: Adapter, inputs: Inputs, targets: Sequence[Target] = (Logit(),), **settings: object
@@ -105,8 +129,10 @@ class Case:
     def explain(
         self, model: nn.Module, inputs: Inputs, targets: Sequence[Target] = (Logit(),), **settings: object
     ) -> Tensor:
-        """Raw maps ``(K, B, *S)``; a method that asks about no class answers all targets alike."""
-        return self.ask(model, inputs, targets, **settings).maps["image"]
+        """Raw maps ``(K, B, places of all inputs)``; a method that asks about no class answers all targets alike."""
+        maps = self.ask(model, inputs, targets, **settings).maps
+        assert set(maps) == set(inputs)
+        return torch.cat([values.flatten(2) for values in maps.values()], dim=2)
 
 
 CASES = [

@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
-from law_sweep import CASES, NORMALISATION, Case, Inputs, named
+from law_sweep import CASES, Case, Inputs, named
 from torch import Tensor, nn
 
 from borrowed import unchanged
@@ -55,7 +55,7 @@ ON_TWO_FAMILIES = [case for case in CASES if case.subject.name in ("2-D convolut
 def test_every_method_that_is_interrupted_returns_the_model_as_lent(case: Case, fail_at: int) -> None:
     """The model's head raises in the first or the second call that the method makes of it."""
     model, inputs = case.subject.model().train(), case.subject.inputs()
-    adapter = Adapter(model, inputs, normalisation=NORMALISATION)
+    adapter = case.subject.adapter(model, inputs)
     if case.method.needs_attention:
         attention_of(adapter)
     calls = count()

@@ -8,7 +8,6 @@ from law_sweep import CASES, SUBJECTS, Case, Subject, named
 
 from seewhy.capture.probe import Probe
 from seewhy.core import Wants
-from seewhy.models.adapter import Adapter
 from seewhy.targets import Logit
 
 GRIDS = {
@@ -23,12 +22,18 @@ GRIDS = {
     "tokens without a class token": (2, 3),
     "3-D tokens": (2, 1, 2),
     "tokens, multi-head module": (4, 4),
+    "two inputs of convolutions": (6, 5),
+    "a picture and a signal": (5, 6),
+    "two inputs, one trunk": (4, 5),
+    "two inputs of tokens": (2, 3),
+    "frames of a clip": (4, 5, 4),
+    "frames of a clip, tokens": (3, 2, 3),
 }
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_the_default_layer_has_the_grid_the_strides_give(subject: Subject) -> None:
-    adapter = Adapter(subject.model(), subject.inputs())
+    adapter = subject.adapter(subject.model(), subject.inputs())
     assert adapter.grid(adapter.target_layer.layer).size == GRIDS[subject.name]
 
 
@@ -39,7 +44,7 @@ CAMS = [case for case in CASES if case.method.reads == ("activations", "gradient
 def test_the_map_moves_with_what_it_shows(case: Case) -> None:
     """Light up one cell of the layer by an edit: only that cell of the map may change."""
     inputs = case.subject.inputs(records=1)
-    adapter = Adapter(case.subject.model(), inputs)
+    adapter = case.subject.adapter(case.subject.model(), inputs)
     layer = adapter.target_layer.layer
     grid = adapter.grid(layer)
     cell = tuple(length - 1 for length in grid.size)

@@ -31,8 +31,8 @@ def pyramid() -> nn.Module:
 
 
 def test_the_default_layers_are_the_last_of_each_resolution() -> None:
-    assert stages(Adapter(pyramid(), X)) == ("1", "4")
-    assert stages(Adapter(Vit(), X)) == (Adapter(Vit(), X).target_layer.layer,)
+    assert stages(Adapter(pyramid(), X)) == {"image": ("1", "4")}
+    assert stages(Adapter(Vit(), X)) == {"image": (Adapter(Vit(), X).target_layer.layer,)}
 
 
 def test_layercam_of_two_layers_is_fused_as_in_the_paper() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ class AttentionRecorder(TorchFunctionMode):
     off inside that composite) and plain ``softmax``. ``tokens`` restricts it to attention over that many tokens, which
     leaves out windows, channels and selective kernels; None takes every square one. ``reduce(call, weights)`` is
     applied as soon as weights are seen, so that what is not needed is not kept. ``windowed`` tells that attention was
-    seen whose first dimension is not the batch: windows folded into it.
+    seen whose first dimension is not the batch: windows folded into it. ``tokens`` may be several numbers.
 
     With ``differentiate`` the first kept call becomes the start of the autograd graph and ``sources`` holds, for each
     kept call, a tensor of that graph and the function that turns the score's gradient there into its gradient at the
@@ -36,7 +36,7 @@ class AttentionRecorder(TorchFunctionMode):
         self,
         *,
         batch: int,
-        tokens: int | None = None,
+        tokens: int | Collection[int] | None = None,
         reduce: Reduce = lambda _, weights: weights,
         differentiate: bool = False,
     ) -> None:
@@ -44,7 +44,8 @@ class AttentionRecorder(TorchFunctionMode):
         self.weights: list[Weights] = []
         self.sources: list[tuple[Tensor, FromSource]] = []
         self.windowed = False
-        self._batch, self._tokens, self._reduce, self._differentiate = batch, tokens, reduce, differentiate
+        self._batch, self._reduce, self._differentiate = batch, reduce, differentiate
+        self._tokens = {tokens} if isinstance(tokens, int) else tokens
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -83,7 +84,7 @@ class AttentionRecorder(TorchFunctionMode):
         """Whether these are weights to be kept; then they are."""
         square = len(shape) in (3, 4) and shape[-2] == shape[-1] > 1
         self.windowed = self.windowed or (square and shape[0] > self._batch)
-        if not (square and shape[0] == self._batch and self._tokens in (None, shape[-1])):
+        if not (square and shape[0] == self._batch and (self._tokens is None or shape[-1] in self._tokens)):
             return False
         with torch.no_grad():
             seen = _full(weights())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -38,7 +38,9 @@ class Probe:
         torch.Size([1, 2])
     """
 
-    def __init__(self, adapter: Adapter, targets: Sequence[Target], *, tokens: int | None = None) -> None:
+    def __init__(
+        self, adapter: Adapter, targets: Sequence[Target], *, tokens: int | Collection[int] | None = None
+    ) -> None:
         self.adapter = adapter
         self.targets = tuple(targets)
         self._tokens = tokens
@@ -49,8 +51,8 @@ class Probe:
         other.targets = tuple(targets)
         return other
 
-    def over(self, tokens: int) -> Probe:
-        """The same, reading attention over this many tokens only."""
+    def over(self, tokens: int | Collection[int]) -> Probe:
+        """The same, reading attention over this many tokens only; over any of several numbers of them."""
         other = copy.copy(self)
         other._tokens = tokens
         return other
@@ -77,7 +79,7 @@ class Probe:
             outputs = self.adapter.outputs(self.adapter.call(inputs), batch=_batch(inputs))
             return _stacked(_scores(self.bound(outputs), outputs), outputs)
 
-    def bound(self, outputs: Float[Tensor, "b c"]) -> tuple[Target, ...]:
+    def bound(self, outputs: Float[Tensor, "b c *s"]) -> tuple[Target, ...]:
         """The targets with "the predicted class" settled on these outputs."""
         return tuple(target.bind(outputs) for target in self.targets)
 
@@ -117,7 +119,7 @@ class Probe:
             with (
                 taps(model, tuple(layers.values()), differentiate=differentiate) as tapped,
                 torch.set_grad_enabled(full_graph or bool(leaves)),
-                ConstantParameters() if leaves else nullcontext(),
+                ConstantParameters() if leaves or self._branches(wants, differentiate) else nullcontext(),
                 recorder or nullcontext(),
             ):
                 raw = self.adapter.call(given | {name: leaf.clone() for name, leaf in leaves.items()})
@@ -147,15 +149,21 @@ class Probe:
             embedding=self._embedding(wants.embedding, layers, tapped, outputs.detach()),
         )
 
+    def _branches(self, wants: Wants, differentiate: Sequence[Layer]) -> bool:
+        """Whether branches run beside the first differentiated layer or attention, which must not record: grad mode follows the
+        data where parameters are constants. A single branch does without, which is faster."""
+        return bool(differentiate or wants.attention_gradients) and len(self.adapter.spatial_inputs) > 1
+
     def _check_size(self, grids: Mapping[str, Grid], inputs: Inputs) -> None:
         """Tokens of another picture may be as many and lie otherwise: 16 × 16 patches are as many as 8 × 32."""
-        tokens = [name for name, grid in grids.items() if grid.layout == "tokens"]
-        name, *_ = self.adapter.spatial_inputs
-        size, traced = tuple(inputs[name].shape[2:]), self.adapter.trace.input_size
-        if tokens and size != traced:
+        fixed = [name for name, grid in grids.items() if grid.layout == "tokens" or grid.frames]
+        sizes = self.adapter.trace.input_sizes
+        changed = [name for name, size in sizes.items() if tuple(inputs[name].shape[2:]) != size]
+        if fixed and changed:
             raise LayerError(
                 "SW-L06",
-                f"the tokens of {tokens[0]} were found to lie on inputs of size {traced}, these are {size}",
+                f"the cells of {fixed[0]} were found to lie on inputs of size {sizes[changed[0]]}, these are "
+                f"{tuple(inputs[changed[0]].shape[2:])}",
                 fix="trace the model on inputs of this size: Adapter(model, example)",
             )
 
@@ -168,7 +176,7 @@ class Probe:
         return {name: self.adapter.layer(name) for name in (*wants.gradients, *wants.activations, *embedding) if name}
 
     def _embedding(
-        self, name: str | None, layers: Mapping[str, Layer], tapped: Tapped, outputs: Float[Tensor, "b c"]
+        self, name: str | None, layers: Mapping[str, Layer], tapped: Tapped, outputs: Float[Tensor, "b c *s"]
     ) -> Float[Tensor, "b d"] | None:
         if name is None:
             return None
@@ -197,11 +205,11 @@ def _batch(inputs: Inputs) -> int:
     return next(iter(inputs.values())).shape[0]
 
 
-def _scores(targets: Sequence[Target], outputs: Float[Tensor, "b c"]) -> list[Float[Tensor, " b"]]:
+def _scores(targets: Sequence[Target], outputs: Float[Tensor, "b c *s"]) -> list[Float[Tensor, " b"]]:
     return [target(outputs) for target in targets]
 
 
-def _stacked(scores: Sequence[Float[Tensor, " b"]], outputs: Float[Tensor, "b c"]) -> Float[Tensor, "k b"]:
+def _stacked(scores: Sequence[Float[Tensor, " b"]], outputs: Float[Tensor, "b c *s"]) -> Float[Tensor, "k b"]:
     return torch.stack(tuple(scores)) if scores else outputs.new_zeros((0, outputs.shape[0]))
 
 

@@ -35,7 +35,7 @@ def score_by_tail(probe: Probe, record: Inputs, layer: str, vary: Vary) -> Float
     def grow(output: Tensor) -> Tensor:
         nonlocal grown
         variants = vary(output)
-        grown = variants.shape[0]
+        grown = variants.shape[0] // output.shape[0]
         return variants
 
     with borrowed(adapter.model), edits(adapter.model, {adapter.layer(layer): grow}):
@@ -48,7 +48,7 @@ def score_by_tail(probe: Probe, record: Inputs, layer: str, vary: Vary) -> Float
 def score_by_repeating(probe: Probe, record: Inputs, layer: str, vary: Vary, count: int) -> Float[Tensor, "k n"]:
     """The same scores from whole forwards of ``count`` copies of the record: slower, and possible on any model."""
     copies = {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in record.items()}
-    return probe.take([0] * count).score(copies, edit={layer: lambda output: vary(output[:1])})
+    return probe.take([0] * count).score(copies, edit={layer: lambda output: vary(output[: output.shape[0] // count])})
 
 
 SAME = 1e-4

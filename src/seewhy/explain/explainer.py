@@ -16,6 +16,7 @@ from seewhy.core import Attribution, Inputs
 from seewhy.explain.answering import Answer, answer
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
+from seewhy.explain.every_input import InputsExplained, each_of
 from seewhy.explain.explained import Explained, each_record
 from seewhy.explain.head import head_of
 from seewhy.explain.keywords import require_settings
@@ -26,9 +27,11 @@ from seewhy.explain.study import Study
 from seewhy.explain.warning import warn_caller
 from seewhy.methods.ask import Asked
 from seewhy.models.adapter import Adapter
+from seewhy.models.calling import frames_first_of, frames_second
 from seewhy.models.layers import find_layer
 from seewhy.models.outputs import Selector
 from seewhy.ops import chunks
+from seewhy.pixels import Normalisation
 from seewhy.registry import METHODS, Method
 from seewhy.values import ConfigError, DataError
 
@@ -50,6 +53,11 @@ class Explainer:
         task: ``multiclass``, ``binary``, ``multilabel`` or ``regression``, where the outputs do not tell.
         threshold: asks a multi-label model about all labels from this probability on.
         output_selector: where the logits are in what the model returns: a key, an index or a function of it.
+        passing: how a model of several inputs takes them, where its signature does not tell: ``positional``,
+            ``keyword``, ``list``, ``dict`` or ``records``.
+        frames_first: the inputs that are clips ``(B, T, C, H, W)``; where None, those that look like it.
+        normalisation: how values of tensors came from pixels, of all inputs or by input name, for baselines that are
+            colours; where None, the preprocessing's.
         settings: the method's own.
 
     Raises:
@@ -76,7 +84,7 @@ class Explainer:
     def __init__(
         self,
         model: nn.Module,
-        target_layer: str | nn.Module | None = None,
+        target_layer: str | nn.Module | Sequence[str | nn.Module] | None = None,
         use_cuda: bool = True,
         *,
         preprocessing: Given | Recipe = None,
@@ -84,6 +92,9 @@ class Explainer:
         task: str | None = None,
         threshold: float | None = None,
         output_selector: Selector | None = None,
+        passing: str | None = None,
+        frames_first: Sequence[str] | None = None,
+        normalisation: Normalisation | Mapping[str, Normalisation] | None = None,
         **settings: Any,
     ) -> None:
         del use_cuda
@@ -92,7 +103,8 @@ class Explainer:
         self.settings: Mapping[str, Any] = self.renamed(settings)
         require_settings(METHODS[self.method], self.settings, type(self), Explainer.__init__)
         self.reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
-        self.study = Study(model, self.recipe.normalisation, output_selector)
+        self.study = Study(model, normalisation or self.recipe.normalisation, output_selector, passing)
+        self._frames_first = frames_first
         self.set_target_layer(target_layer)
 
     @property
@@ -105,15 +117,18 @@ class Explainer:
         """The classes' names in the model's order, where they are known."""
         return self.reading.class_names
 
-    def set_target_layer(self, layer: str | nn.Module | None) -> None:
-        """Explain through this layer from now on; None for the default."""
-        name = None if layer is None else str(find_layer(self.study.bare, layer))
+    def set_target_layer(self, layer: str | nn.Module | Sequence[str | nn.Module] | None) -> None:
+        """Explain through this layer from now on, or each input through one of these; None for the default."""
+        if isinstance(layer, list | tuple):
+            name: str | tuple[str, ...] | None = tuple(str(find_layer(self.study.bare, one)) for one in layer)
+        else:
+            name = None if layer is None else str(find_layer(self.study.bare, layer))  # type: ignore[arg-type]
         self._asked = Asked(self.method, name, self.settings)
 
     def get_target_layer_name(self) -> str | None:
         """The layer explained through; None for a method without one. The default is traced on an empty picture."""
-        if self._asked.layer is not None or not self._asked.method.needs_layer:
-            return self._asked.layer
+        if isinstance(self._asked.layer, str) or not self._asked.method.needs_layer:
+            return self._asked.layer if isinstance(self._asked.layer, str) else None
         return self._adapter_for_pictures().target_layer.layer
 
     def explain(self, image: ImageLike, target_class: Any = None, normalize: bool = True, **settings: Any) -> Heat:
@@ -192,14 +207,31 @@ class Explainer:
 
         Args:
             x: tensors ``(B, C, *S)`` of any rank (one image ``(C, H, W)`` too), a mapping of such by input name, or
-                images of one prepared size.
+                images of one prepared size. Maps of clips ``(B, T, C, H, W)`` are ``(B, T, H, W)``.
             target_class: one class for all records, or one for each; the predicted ones if None.
             settings: of the method, for this call.
         """
-        inputs = self._inputs(x)
-        records = len(next(iter(inputs.values())))
-        classes = class_list(target_class, records, self.class_names)
-        return self._answer(self.asked(settings), inputs, classes).attribution
+        return self._answer_inputs(x, target_class, self.asked(settings))[0].attribution
+
+    def explain_inputs(self, x: Any, target_class: Any = None, **settings: Any) -> list[InputsExplained]:
+        """The answer for each record of a batch over all of its inputs: maps on one scale, shares of the evidence.
+
+        Args:
+            x: tensors ``(B, C, *S)`` by input name (a model of one input: the tensor), clips as the model takes them.
+            target_class: one class for all records, or one for each; the predicted ones if None.
+            settings: of the method, for this call.
+        """
+        asked = self.asked(settings)
+        answered, inputs = self._answer_inputs(x, target_class, asked)
+        return list(each_of(answered, inputs, asked))
+
+    def _answer_inputs(self, x: Any, target_class: Any, asked: Asked) -> tuple[Answer, Inputs]:
+        given = self._inputs(x)
+        clips = frames_first_of(given) if self._frames_first is None else tuple(self._frames_first)
+        inputs = frames_second(given, clips)
+        classes = class_list(target_class, len(next(iter(inputs.values()))), self.class_names)
+        adapter = self.study.adapter(inputs, clips)
+        return answer(adapter, head_of(adapter, self.reading), asked, classes, inputs), inputs
 
     def visualize(
         self,

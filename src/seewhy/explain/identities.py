@@ -28,7 +28,7 @@ def closed_form(trial: Trial) -> Outcome:
     """Where a linear head reads the layer's mean over space, the map is the head applied at each place, as a share."""
     if trial.method.name not in WEIGHTED_BY_THE_HEAD:
         return Outcome("not applicable", "it has no closed form")
-    layer, features_of = str(trial.asked.layer_of(trial.probe)), trial.adapter.embedding_layer.layer
+    layer, features_of = next(iter(trial.asked.layers_of(trial.probe).values())), trial.adapter.embedding_layer.layer
     head = _linear_head(trial.adapter.model, features_of)
     capture = trial.probe.asking(()).capture(trial.inputs, Wants(activations=(layer,), embedding=features_of))
     activations, features = capture.activations[layer], capture.embedding

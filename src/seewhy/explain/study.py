@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
@@ -26,12 +27,17 @@ class Study:
     """
 
     def __init__(
-        self, model: nn.Module, normalisation: Normalisation | None, output_selector: Selector | None = None
+        self,
+        model: nn.Module,
+        normalisation: Normalisation | Mapping[str, Normalisation] | None,
+        output_selector: Selector | None = None,
+        passing: str | None = None,
     ) -> None:
         self.model = model
         self.bare = unwrapped(model)
         self._normalisation = normalisation
         self._output_selector = output_selector
+        self._passing = passing
         self._adapters: OrderedDict[Key, Adapter] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -41,14 +47,22 @@ class Study:
         floating = (weight.dtype for weight in self.bare.parameters() if weight.is_floating_point())
         return next(floating, torch.float32)
 
-    def adapter(self, inputs: Inputs) -> Adapter:
-        """The adapter for inputs of these shapes; ``ModelError`` where the model cannot be called on them."""
-        key = (tuple((name, tensor.dtype, *tensor.shape[1:]) for name, tensor in inputs.items()), self._weights())
+    def adapter(self, inputs: Inputs, frames_first: Sequence[str] = ()) -> Adapter:
+        """The adapter for inputs of these shapes; ``ModelError`` where the model cannot be called on them.
+
+        ``frames_first`` names clips that the model takes as ``(B, T, C, H, W)``.
+        """
+        key = (tuple(frames_first), tuple((name, tensor.dtype, *tensor.shape[1:]) for name, tensor in inputs.items()), self._weights())
         with self._lock:
             if key not in self._adapters:
                 few = {name: tensor[:2] for name, tensor in inputs.items()}
                 self._adapters[key] = Adapter(
-                    self.model, few, normalisation=self._normalisation, output_selector=self._output_selector
+                    self.model,
+                    few,
+                    normalisation=self._normalisation,
+                    output_selector=self._output_selector,
+                    passing=self._passing,
+                    frames_first=frames_first,
                 )
                 while len(self._adapters) > KEPT:
                     self._adapters.popitem(last=False)

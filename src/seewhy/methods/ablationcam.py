@@ -81,9 +81,8 @@ def ablationcam(
     else:
         tail, lost = _lost_by_asking(settled, inputs, layer, capture.activations[layer], chunk_size)
     weights = lost / capture.scores.unsqueeze(2) if relative else lost
-    (name, *_) = probe.adapter.spatial_inputs
     maps = torch.einsum("kbc,bc...->kb...", weights, capture.activations[layer])
-    return Explanation({name: maps}, capture.scores, facts={"tail": tail})
+    return Explanation(dict.fromkeys(probe.adapter.layers_for(layer), maps), capture.scores, facts={"tail": tail})
 
 
 def _check_scores(scores: Float[Tensor, "k b"]) -> None:
@@ -130,7 +129,7 @@ def without_each(grid: Grid, channels: Sequence[int]) -> Vary:
     """
 
     def vary(output: Tensor) -> Tensor:
-        copies = output.expand(1 + len(channels), *output.shape[1:]).clone()
+        copies = output.repeat(1 + len(channels), *[1] * (output.ndim - 1))
         on_grid = grid.apply(copies)
         on_grid[torch.arange(1, 1 + len(channels)), torch.tensor(channels)] = 0
         return copies

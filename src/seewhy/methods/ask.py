@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.capture.probe import Probe
-from seewhy.capture.tokens import GlobalAttention, NoAttention, attention_of
+from seewhy.capture.tokens import GlobalAttention, NoAttention, attentions_of
 from seewhy.core import Capture, Explanation, Inputs, Wants
 from seewhy.registry import METHODS, Method
-from seewhy.values import ConfigError, ModelError
+from seewhy.values import ConfigError, Json, ModelError
 
 Explain = Callable[[Probe, Inputs], Explanation]
 """Anything that explains; what combinators take and give."""
@@ -25,7 +25,8 @@ Explain = Callable[[Probe, Inputs], Explanation]
 class Asked:
     """A method with its settings: call it with a probe and inputs.
 
-    ``layer`` is the target layer of methods that need one, the model's default if None. Raises ``ConfigError`` SW-F10
+    ``layer`` is the target layer of methods that need one, or several of them, one for each of several inputs; each
+    input's default if None. Raises ``ConfigError`` SW-F10
     for an unknown method, SW-F12 for an unknown setting, SW-F13 for a layer given to a method that has none; when it is
     called, ``ModelError`` SW-M10 for an attention method on a model without attention over all tokens.
 
@@ -40,7 +41,7 @@ class Asked:
     """
 
     name: str
-    layer: str | None = None
+    layer: str | tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,19 +61,29 @@ class Asked:
     def __call__(self, probe: Probe, inputs: Inputs) -> Explanation:
         if self.method.asks:
             return self._told(probe, self._ask(probe, inputs))
-        found = self.attention(probe) if self.method.needs_attention else None
-        reading = probe if found is None else probe.over(found.tokens)
+        reading = probe.over(self.tokens(probe)) if self.method.needs_attention else probe
         return self.read(probe, inputs, reading.capture(inputs, self.wants(probe)))
 
-    def layer_of(self, probe: Probe) -> str | None:
-        """The layer it explains through, by the name it was asked for with; None for a method without one."""
-        if not self.method.needs_layer:
-            return None
-        return probe.adapter.target_layer.layer if self.layer is None else self.layer
+    def layers_of(self, probe: Probe) -> Mapping[str, str]:
+        """The layer it explains each input through; none for a method without one.
 
-    def attention(self, probe: Probe) -> GlobalAttention:
-        """The model's attention over all tokens; raises ``ModelError`` SW-M10 where it has none."""
-        found = attention_of(probe.adapter)
+        A named layer explains the inputs it lies on, and stands for the last layer with a grid inside it where it has
+        none itself; without a name every input has its default. Several layers may be named, one for each input.
+        """
+        if not self.method.needs_layer:
+            return {}
+        if self.layer is None or isinstance(self.layer, str):
+            return probe.adapter.layers_for(self.layer)
+        each = [probe.adapter.layers_for(name) for name in self.layer]
+        return {name: layer for layers in each for name, layer in layers.items()}
+
+    def tokens(self, probe: Probe) -> frozenset[int]:
+        """Over how many tokens the attention is that it reads."""
+        return frozenset(one.tokens for one in self.attention(probe).values())
+
+    def attention(self, probe: Probe) -> Mapping[str, GlobalAttention]:
+        """The model's attention over all tokens of each input; raises ``ModelError`` SW-M10 where it has none."""
+        found = attentions_of(probe.adapter)
         if isinstance(found, NoAttention):
             raise ModelError(
                 "SW-M10",
@@ -86,16 +97,16 @@ class Asked:
 
         Raises what the method raises for settings that do not fit the model, before the model is run.
         """
-        layer, reads = self.layer_of(probe), self.method.reads
+        reads, named = self.method.reads, tuple(dict.fromkeys(self.layers_of(probe).values()))
         if self.method.needs_attention:
-            self._rehearse(self.attention(probe))
-        named = () if layer is None else (layer,)
+            for found in self.attention(probe).values():
+                self._rehearse(found)
         attends = "attention" in reads
         return Wants(
             activations=named if "activations" in reads else (),
             gradients=named if "gradients" in reads else (),
             attention=attends,
-            heads_of=self._heads_of(self.attention(probe).calls) if attends else (),
+            heads_of=self._all_heads(probe) if attends else (),
             attention_gradients="attention_gradients" in reads,
             input_gradients="input_gradients" in reads,
         )
@@ -104,33 +115,47 @@ class Asked:
         """The answer of a method that reads, from a capture that holds what it wants."""
         if "input_gradients" in self.method.reads:
             return self._told(probe, self._read_inputs(probe, inputs, capture))
-        asked = len(capture.targets)
-        if self.method.reads == ("attention",):
-            # Attention asks about no class: read it once, however many classes are asked for.
-            maps = [self._read_target(probe, capture, 0)] * asked
-        else:
-            maps = [self._read_target(probe, capture, index) for index in range(asked)]
-        (name, *_) = probe.adapter.spatial_inputs
-        return self._told(probe, Explanation({name: torch.stack(maps)}, capture.scores))
+        read = self._read_layer if self.method.needs_layer else self._read_heads
+        return self._told(probe, Explanation(read(probe, capture), capture.scores))
 
     def _ask(self, probe: Probe, inputs: Inputs) -> Explanation:
-        layer = {} if self.layer is None else {"layer": self.layer}
-        found: Explanation = self.method.function(probe, inputs, **layer, **self.settings)
-        return found
+        layers = self.layers_of(probe)
+        if not layers:
+            return self.method.function(probe, inputs, **self.settings)  # type: ignore[no-any-return]
+        found = {
+            layer: self.method.function(probe, inputs, layer=layer, **self.settings)
+            for layer in dict.fromkeys(layers.values())
+        }
+        return joined([only(one, [name for name in layers if layers[name] == layer]) for layer, one in found.items()])
 
-    def _read_target(self, probe: Probe, capture: Capture, index: int) -> Float[Tensor, b * s]:
-        given: dict[str, Any] = {}
-        if self.method.needs_layer:
-            layer = self.layer_of(probe)
-            given["activations"] = capture.activations[str(layer)]
+    def _read_layer(self, probe: Probe, capture: Capture) -> dict[str, Float[Tensor, "k b *s"]]:
+        """The map of each input, read at its layer; a layer that several inputs share is read once."""
+        layers, read = self.layers_of(probe), {}
+        for layer in dict.fromkeys(layers.values()):
+            given = [{"activations": capture.activations[layer]} for _ in capture.targets]
             if "gradients" in self.method.reads:
-                given["gradients"] = capture.gradients[str(layer)][index]
-        if not self.method.needs_attention:
-            return self.method.function(**given, **self.settings)  # type: ignore[no-any-return]
-        found = self.attention(probe)
-        given["attention"] = capture.attention
+                given = [
+                    one | {"gradients": gradients}
+                    for one, gradients in zip(given, capture.gradients[layer], strict=True)
+                ]
+            read[layer] = torch.stack([self.method.function(**one, **self.settings) for one in given])
+        return {name: read[layer] for name, layer in layers.items()}
+
+    def _read_heads(self, probe: Probe, capture: Capture) -> dict[str, Float[Tensor, "k b *s"]]:
+        """The map read from attention; where it asks about no class it is read once, whatever is asked for."""
+        every = range(len(capture.targets))
+        maps = {}
+        for name, found in self.attention(probe).items():
+            if self.method.reads == ("attention",):
+                maps[name] = torch.stack([self._read_flow(found, capture, 0)] * len(every))
+            else:
+                maps[name] = torch.stack([self._read_flow(found, capture, index) for index in every])
+        return maps
+
+    def _read_flow(self, found: GlobalAttention, capture: Capture, index: int) -> Float[Tensor, b * s]:
+        given: dict[str, Any] = {"attention": [capture.attention[number] for number in found.numbers]}
         if "attention_gradients" in self.method.reads:
-            given["attention_gradients"] = [gradients[index] for gradients in capture.attention_gradients]
+            given["attention_gradients"] = [capture.attention_gradients[number][index] for number in found.numbers]
         row = self._read_attention(found, given)
         return found.grid.tokens_to_grid(row[:, found.grid.prefix :])
 
@@ -164,6 +189,11 @@ class Asked:
         maps = {name: over_channels(answer, self.method.channels) for name, answer in per_channel.items()}
         return Explanation(maps, capture.scores, per_channel=per_channel)
 
+    def _all_heads(self, probe: Probe) -> tuple[int, ...]:
+        """The numbers of those calls among all that one pass records."""
+        each = self.attention(probe).values()
+        return tuple(sorted(found.numbers[call] for found in each for call in self._heads_of(found.calls)))
+
     def _heads_of(self, calls: int) -> tuple[int, ...]:
         """The attention calls whose heads the method tells apart; heads that would only be averaged are not kept."""
         settings = {**self.method.settings, **self.settings}
@@ -174,10 +204,36 @@ class Asked:
 
     def _told(self, probe: Probe, found: Explanation) -> Explanation:
         told: dict[str, Any] = {"method": self.method.name, "settings": dict(self.settings)}
-        layer = self.layer_of(probe)
-        if layer is not None:
-            told["layer"] = layer
+        layers = self.layers_of(probe)
+        if layers:
+            told["layer"] = next(iter(layers.values())) if len(set(layers.values())) == 1 else dict(layers)
         return replace(found, signed=self.method.signed and found.signed, facts={**told, **found.facts})
+
+
+def only(found: Explanation, names: Collection[str]) -> Explanation:
+    """What an explanation says of these inputs."""
+    return replace(
+        found,
+        maps={name: maps for name, maps in found.maps.items() if name in names},
+        per_channel={name: values for name, values in found.per_channel.items() if name in names},
+    )
+
+
+def joined(found: Sequence[Explanation]) -> Explanation:
+    """The explanations of several inputs, each through a layer of its own, as one; facts by input where they differ."""
+    first, *others = found
+    if not others:
+        return first
+    facts: dict[str, Json] = {}
+    for key in dict.fromkeys(key for one in found for key in one.facts):
+        told = {name: one.facts.get(key) for one in found for name in one.maps}
+        facts[key] = first.facts.get(key) if all(value == first.facts.get(key) for value in told.values()) else told
+    return replace(
+        first,
+        maps={name: maps for one in found for name, maps in one.maps.items()},
+        per_channel={name: values for one in found for name, values in one.per_channel.items()},
+        facts=facts,
+    )
 
 
 def over_channels(per_channel: Float[Tensor, "k b c *s"], channels: str) -> Float[Tensor, "k b *s"]:

@@ -48,8 +48,8 @@ def baselines(probe: Probe, inputs: Inputs, baseline: Baseline, *, blur_sigma: f
     names = floating_spatial_inputs(probe, inputs)
     if isinstance(baseline, str):
         check_name(baseline)
-        found = probe.adapter.normalisation
-        return {name: named(baseline, inputs[name], found, blur_sigma, (seed, name)) for name in names}
+        known = probe.adapter.normalisation_of
+        return {name: named(baseline, inputs[name], known(name), blur_sigma, (seed, name)) for name in names}
     given = baseline if isinstance(baseline, Mapping) else _for_the_only_input(baseline, names)
     return {name: _fitted(name, values, inputs) for name, values in given.items()}
 

@@ -7,7 +7,7 @@ that papers put at the end is a decision of rendering.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seewhy.registry import method
@@ -24,14 +24,22 @@ Maps = Float[Tensor, "b *s"]
     linear=True,
     cite="Selvaraju et al. 2017, arXiv:1610.02391, eq. 1-2, before the ReLU",
 )
-def gradcam(activations: Layer, gradients: Layer) -> Maps:
+def gradcam(activations: Layer, gradients: Layer, *, local: bool = False) -> Maps:
     """Sum of activation channels, each weighted by its spatially averaged gradient.
+
+    ``local`` averages over, and keeps the map to, the cells where some channel has a gradient: of a score that reads
+    one part of the picture (one box of a detector) the others say nothing to first order, and an average over all
+    places cannot tell two such scores apart (Zhao et al. 2024, arXiv:2304.06354).
 
     Example:
         >>> gradcam(torch.ones(1, 2, 3, 3), torch.full((1, 2, 3, 3), 0.5))[0, 0, 0]
         tensor(1.)
     """
-    return _weighted(activations, gradients.flatten(2).mean(dim=2))
+    if not local:
+        return _weighted(activations, gradients.flatten(2).mean(dim=2))
+    read = read_cells(gradients)
+    cells = read.flatten(2).sum(dim=2).clamp(min=1)
+    return _weighted(activations * read, gradients.flatten(2).sum(dim=2) / cells)
 
 
 VARIANTS = ("paper", "authors_code")
@@ -45,7 +53,7 @@ VARIANTS = ("paper", "authors_code")
     cite="Chattopadhay et al. 2018, arXiv:1710.11063, eq. 19, before the ReLU",
     also=("gradcampp", "gradcam_plus_plus", "gradcamplusplus"),
 )
-def gradcam_plus_plus(activations: Layer, gradients: Layer, *, variant: str = "paper") -> Maps:
+def gradcam_plus_plus(activations: Layer, gradients: Layer, *, variant: str = "paper", local: bool = False) -> Maps:
     """Grad-CAM whose channel weights count each place by how much of the class it alone carries.
 
     The paper's place weight ``g² / (2 g² + g³ ΣA)`` is computed as ``1 / (2 + g ΣA)``, which is the same wherever there
@@ -55,6 +63,8 @@ def gradcam_plus_plus(activations: Layer, gradients: Layer, *, variant: str = "p
 
     ``variant="authors_code"`` divides the place weights of each channel by their sum over places with a positive
     gradient, as the authors' program does and their paper does not. Raises ``ConfigError`` SW-F65 for another variant.
+
+    ``local`` leaves out the cells where no channel has a gradient, from ``ΣA`` as from the map.
 
     Example:
         >>> gradcam_plus_plus(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))[0, 0, 0]
@@ -67,6 +77,7 @@ def gradcam_plus_plus(activations: Layer, gradients: Layer, *, variant: str = "p
             near=nearest(str(variant), VARIANTS),
             fix="use one of these",
         )
+    activations = activations * read_cells(gradients) if local else activations
     total = activations.flatten(2).sum(dim=2).reshape(*activations.shape[:2], *[1] * (activations.ndim - 2))
     denominator = 2 + total * gradients
     defined = (gradients != 0) & (denominator != 0)
@@ -184,6 +195,16 @@ def eigengradcam(activations: Layer, gradients: Layer) -> Maps:
         tensor(1.)
     """
     return _first_component(activations * gradients)
+
+
+def read_cells(gradients: Layer) -> Bool[Tensor, "b 1 *s"]:
+    """The cells that the score reads: those where some channel has a gradient.
+
+    Example:
+        >>> read_cells(torch.tensor([[[[1.0, 0.0]], [[0.0, 0.0]]]])).tolist()
+        [[[[True, False]]]]
+    """
+    return (gradients != 0).any(dim=1, keepdim=True)
 
 
 def _weighted(activations: Layer, weights: Float[Tensor, "b c"]) -> Maps:

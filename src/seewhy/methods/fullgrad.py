@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -44,7 +44,8 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
     ``measured["completeness_residual"]`` is the sum of all contributions minus the score: zero, up to rounding, where
     every bias belongs to a module (networks of convolutions, linear layers, norms, pooling and activation modules).
     Biases that no module has, products of two streams and attention show up in it. ``measured["without_place"]`` is
-    what biases behind the last grid (the head's) and on prefix tokens contribute, which no map shows.
+    what biases behind the last grid (the head's), on prefix tokens and on layers that see several inputs contribute,
+    which no map shows.
 
     Raises ``ConfigError`` SW-F65 for an unknown ``psi``, ``ModelError`` SW-M21 for a layer whose output does not hold
     the records on its first axis (windows of attention, transformers that want the sequence first).
@@ -60,15 +61,13 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
     """
     check_choice("psi", psi, tuple(PSI))
     adapter = probe.adapter
-    grids = {Layer(call.name, call.call): call.grid for call in adapter.trace.calls}
-    sums = _Sums(grids, PSI[psi], len(probe.targets), _records(inputs), _not_by_record(adapter.trace))
+    sums = _Sums(_places(adapter.trace), PSI[psi], len(probe.targets), _records(inputs), _rows(adapter.trace))
     with borrowed(adapter.model), bias_terms(adapter.model, sums.add):
         capture = probe.capture(inputs, Wants(input_gradients=True))
     terms = {name: inputs[name].to(gradient) * gradient for name, gradient in capture.input_gradients.items()}
     of_inputs = torch.stack([term.flatten(2).sum(dim=2) for term in terms.values()]).sum(dim=0)
     maps = {name: torch.stack([PSI[psi](term) for term in terms[name]]) for name in adapter.spatial_inputs}
-    first, *_ = adapter.spatial_inputs
-    maps[first] = maps[first] + sums.at_size(maps[first], spread=psi == "signed")
+    maps = {name: of_input + sums.at_size(name, of_input, spread=psi == "signed") for name, of_input in maps.items()}
     of_biases, placed = sums.totals(like=of_inputs)
     measured = {
         "completeness_residual": of_inputs + of_biases - capture.scores,
@@ -77,14 +76,29 @@ def fullgrad(probe: Probe, inputs: Inputs, *, psi: str = "signed") -> Explanatio
     return Explanation(maps, capture.scores, measured=measured)
 
 
+def _places(trace: Trace) -> dict[Layer, tuple[str, Grid]]:
+    """The input and the grid of every layer that lies on one input."""
+    return {
+        Layer(call.name, call.call): (call.inputs[0], call.grid)
+        for call in trace.calls
+        if call.grid is not None and call.grid.cells > 1 and len(call.inputs) == 1
+    }
+
+
 def _records(inputs: Inputs) -> int:
     return next(iter(inputs.values())).shape[0]
 
 
-def _not_by_record(trace: Trace) -> frozenset[Layer]:
-    """The layers whose first axis was not the records in the trace; it may have their number by chance elsewhere."""
+def _rows(trace: Trace) -> dict[Layer, int]:
+    """How many rows of its output each layer had for a record in the trace: one, or one for each frame of a clip; only
+    layers that had either, for the first axis of others may have such a length by chance elsewhere."""
     traced = trace.logits.shape[0]
-    return frozenset(Layer(call.name, call.call) for call in trace.calls if call.shape[:1] != (traced,))
+    frames = {1, *(call.grid.frames for call in trace.calls if call.grid and call.grid.frames)}
+    return {
+        Layer(call.name, call.call): call.shape[0] // traced
+        for call in trace.calls
+        if call.shape and call.shape[0] % traced == 0 and call.shape[0] // traced in frames
+    }
 
 
 def _magnitude(term: Term) -> Map:
@@ -107,34 +121,34 @@ PSI: Mapping[str, Callable[[Term], Map]] = {
 
 
 class _Sums:
-    """Contributions of biases, added up as they arrive: one map per question and grid size, and totals ``(K, B)``."""
+    """Contributions of biases, added up as they arrive: one map per question, input and grid size, and totals ``(K, B)``."""
 
     def __init__(
         self,
-        grids: Mapping[Layer, Grid | None],
+        places: Mapping[Layer, tuple[str, Grid]],
         psi: Callable[[Term], Map],
         questions: int,
         records: int,
-        not_by_record: Set[Layer],
+        rows: Mapping[Layer, int],
     ) -> None:
-        self._grids, self._psi, self._questions = grids, psi, questions
-        self._records, self._not_by_record = records, not_by_record
-        self._maps: dict[tuple[int, ...], dict[int, Map]] = {}
+        self._places, self._psi, self._questions = places, psi, questions
+        self._records, self._rows = records, rows
+        self._maps: dict[tuple[str, tuple[int, ...]], dict[int, Map]] = {}
         self._all: dict[int, Tensor] = {}
         self._placed: dict[int, Tensor] = {}
 
     def add(self, layer: Layer, question: int, term: Float[Tensor, "b ..."]) -> None:
         """One layer's bias × gradient."""
         term = term.detach()
-        if term.shape[:1] != (self._records,) or layer in self._not_by_record:
+        if layer not in self._rows or term.shape[0] != self._records * self._rows[layer]:
             raise _records_elsewhere(layer, tuple(term.shape), self._records)
-        _add_to(self._all, question, term.flatten(1).sum(dim=1))
-        grid = self._grids.get(layer)
-        if grid is None or grid.cells <= 1:
+        _add_to(self._all, question, term.reshape(self._records, -1).sum(dim=1))
+        if layer not in self._places:
             return
+        name, grid = self._places[layer]
         on_grid = grid.apply(term)
         _add_to(self._placed, question, on_grid.flatten(1).sum(dim=1))
-        _add_to(self._maps.setdefault(grid.size, {}), question, self._psi(on_grid))
+        _add_to(self._maps.setdefault((name, grid.size), {}), question, self._psi(on_grid))
 
     def totals(self, like: Float[Tensor, "k b"]) -> tuple[Float[Tensor, "k b"], Float[Tensor, "k b"]]:
         """What all biases contribute, and the part of it that lies somewhere."""
@@ -142,10 +156,12 @@ class _Sums:
         every, placed = (torch.stack([total.get(k, like[k] * 0) for k in range(self._questions)]) for total in found)
         return every.to(like), placed.to(like)
 
-    def at_size(self, like: Float[Tensor, "k b *s"], *, spread: bool) -> Float[Tensor, "k b *s"]:
-        """All maps at the size of ``like``, one resize per grid size; ``spread`` keeps sums instead of values."""
+    def at_size(self, name: str, like: Float[Tensor, "k b *s"], *, spread: bool) -> Float[Tensor, "k b *s"]:
+        """All maps on an input at the size of ``like``, one resize per grid size; ``spread`` keeps sums instead of values."""
         size, total = tuple(like.shape[2:]), torch.zeros_like(like)
-        for grid, maps in self._maps.items():
+        for (of_input, grid), maps in self._maps.items():
+            if of_input != name:
+                continue
             share = math.prod(grid) / math.prod(size) if spread else 1.0
             total += share * ops.resize(torch.stack([maps[k] for k in range(self._questions)]).to(like), size)
         return total

@@ -9,7 +9,7 @@ import torch
 
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation, Inputs
-from seewhy.methods.ask import Asked, Explain
+from seewhy.methods.ask import Asked, Explain, joined, only
 from seewhy.methods.combine import Maps, check_choice, check_some, combined, on_one_grid, to_peak
 from seewhy.methods.together import ask_together
 from seewhy.models.adapter import Adapter
@@ -78,16 +78,39 @@ def layer_fusion(
             f"layers are fused of a method that explains through a layer, got {of!r}",
             fix="use of='layercam', 'gradcam' or another class activation map",
         )
-    named = stages(probe.adapter) if layers is None else tuple(layers)
-    at_layers = [Asked(asked.name, layer, asked.settings) for layer in named]
-    return fuse(at_layers, how=how, scale=scale, gamma=gamma)(probe, inputs)
+    if layers is not None and not layers:
+        raise ConfigError("SW-F66", "no layer was given to fuse", fix="name layers, or leave them out for every stage")
+    named = stages(probe.adapter) if layers is None else by_input(probe.adapter, layers)
+    fused = []
+    for name, some in named.items():
+        at_layers = [Asked(asked.name, layer, asked.settings) for layer in some]
+        fused.append(only(fuse(at_layers, how=how, scale=scale, gamma=gamma)(probe, inputs), [name]))
+    return joined(fused)
 
 
-def stages(adapter: Adapter) -> tuple[str, ...]:
-    """The last layer of every grid size a map can be made at, in order of execution."""
-    last = {call.grid.size: str(Layer(call.name, call.call)) for call in candidates(adapter.trace) if call.grid}
-    order = [str(Layer(call.name, call.call)) for call in candidates(adapter.trace)]
+def stages(adapter: Adapter) -> dict[str, tuple[str, ...]]:
+    """For each input the last layer of every grid size a map can be made at, in order of execution.
+
+    Layers that see other inputs too are left out where an input has layers of its own.
+    """
+    return {name: _stages_of(name, adapter) for name in adapter.spatial_inputs}
+
+
+def _stages_of(name: str, adapter: Adapter) -> tuple[str, ...]:
+    calls = [call for call in candidates(adapter.trace) if name in call.lies_on]
+    own = [call for call in calls if len(call.inputs) == 1] or calls
+    last = {call.grid.size: str(Layer(call.name, call.call)) for call in own if call.grid}
+    order = [str(Layer(call.name, call.call)) for call in own]
     return tuple(sorted(last.values(), key=order.index))
+
+
+def by_input(adapter: Adapter, layers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The named layers by the input they lie on."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in layers:
+        for name, place in adapter.layers_for(layer).items():
+            found[name] = (*found.get(name, ()), place)
+    return found
 
 
 def _fused(

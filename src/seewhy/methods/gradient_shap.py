@@ -115,7 +115,7 @@ class Draws:
     def baseline(self, name: str, values: Float[Tensor, "r c *s"], sample: int) -> Float[Tensor, "r c *s"]:
         """The baseline of one sample, the same for all records unless it is made of them."""
         if self.colour is not None:
-            known = self.probe.adapter.normalisation
+            known = self.probe.adapter.normalisation_of(name)
             return named(self.colour, values, known, key=(self.seed, name, sample))
         rows = self.table[name]
         row = int(torch.randint(len(rows), (), generator=ops.generator(self.seed, "gradient_shap row", sample)))

@@ -155,6 +155,8 @@ def _attention(probe: Probe) -> GlobalAttention:
     found = attention_of(probe.adapter)
     if isinstance(found, NoAttention):
         raise _unsuited(found.reason, "choose a method that needs no attention")
+    if len(probe.adapter.spatial_inputs) > 1:
+        raise _unsuited("this model has several inputs, whose blocks do not follow one another", "choose rollout")
     return found
 
 

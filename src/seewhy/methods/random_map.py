@@ -27,14 +27,13 @@ def random_control(probe: Probe, inputs: Inputs, *, seed: int = 0, at: str | Non
 
     ``at`` is whose size the map has: a layer's, ``"input"``, or the default target layer's if None.
     """
-    name, *_ = probe.adapter.spatial_inputs
     if at == "input":
-        size = tuple(inputs[name].shape[2:])
+        sizes = {name: tuple(inputs[name].shape[2:]) for name in probe.adapter.spatial_inputs}
     else:
-        size = probe.adapter.grid(probe.adapter.target_layer.layer if at is None else at).size
+        sizes = {name: probe.adapter.grid(layer).size for name, layer in probe.adapter.layers_for(at).items()}
     scores = probe.score(inputs)
-    noise = random_map(size, seed).to(scores)
-    return Explanation({name: noise.expand(*scores.shape, *size)}, scores)
+    noise = {name: random_map(size, seed).to(scores) for name, size in sizes.items()}
+    return Explanation({name: values.expand(*scores.shape, *values.shape) for name, values in noise.items()}, scores)
 
 
 def random_map(size: Sequence[int], seed: int, *, signed: bool = False) -> Float[Tensor, "*s"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -34,7 +36,7 @@ def scorecam(
     ``H``; its weight is ``softmax(f(x ⊙ H))`` over channels. The paper subtracts the score of a baseline input first,
     which a softmax over channels does not see. A channel that is constant over space has no mask: it is not asked
     about, takes no part in the softmax and adds exactly nothing. ``probability`` asks for a class's softmax in place of
-    its logit. Of several inputs, the first with space is masked.
+    its logit. Of several inputs, those that the layer sees are masked, alike.
 
     Raises ``ConfigError`` SW-F50 for a ``chunk_size`` below one. ``facts["masks"]`` is the number of masks asked about.
 
@@ -51,16 +53,16 @@ def scorecam(
         True
     """
     check_counts(chunk_size=chunk_size)
-    (name, *_) = probe.adapter.spatial_inputs
     layer = probe.adapter.target_layer.layer if layer is None else layer
+    names = tuple(probe.adapter.layers_for(layer))
     capture = probe.capture(inputs, Wants(activations=(layer,)))
     settled = probe.asking(capture.targets)
     asked, scored = in_probabilities(settled) if probability else (settled, AS_ASKED)
     activations = capture.activations[layer]
     varied = activations.flatten(2).amax(dim=2) > activations.flatten(2).amin(dim=2)
-    scores = _masked_scores(asked, inputs, name, activations, varied, chunk_size)
+    scores = _masked_scores(asked, inputs, names, activations, varied, chunk_size)
     maps = torch.einsum("kbc,bc...->kb...", channel_weights(scores, varied), activations)
-    return Explanation({name: maps}, capture.scores, facts={"score": scored, "masks": int(varied.sum())})
+    return Explanation(dict.fromkeys(names, maps), capture.scores, facts={"score": scored, "masks": int(varied.sum())})
 
 
 def channel_weights(scores: Float[Tensor, "k b c"], varied: Bool[Tensor, "b c"]) -> Float[Tensor, "k b c"]:
@@ -86,17 +88,19 @@ def channel_masks(channels: Float[Tensor, "r 1 *s"], size: tuple[int, ...]) -> F
 def _masked_scores(
     probe: Probe,
     inputs: Inputs,
-    name: str,
+    names: Sequence[str],
     activations: Float[Tensor, "b c *s"],
     varied: Bool[Tensor, "b c"],
     chunk_size: int,
 ) -> Float[Tensor, "k b c"]:
     """The score of every record seen through every channel that varies; zero elsewhere."""
-    picture = inputs[name].to(activations.device)
+    pictures = {name: inputs[name].to(activations.device) for name in names}
+    size = tuple(pictures[names[0]].shape[2:])
     records, channels = varied.nonzero(as_tuple=True)
     scores = activations.new_zeros(len(probe.targets), *varied.shape)
     for chunk in ops.chunks(len(records), chunk_size):
         rows, masked = records[chunk.start : chunk.stop], channels[chunk.start : chunk.stop]
-        seen = channel_masks(activations[rows, masked].unsqueeze(1), tuple(picture.shape[2:])) * picture[rows]
-        scores[:, rows, masked] = scores_of_rows(probe, inputs, name, seen, rows.tolist()).to(scores)
+        masks = channel_masks(activations[rows, masked].unsqueeze(1), size)
+        seen = {name: masks * picture[rows] for name, picture in pictures.items()}
+        scores[:, rows, masked] = scores_of_rows(probe, inputs, seen, rows.tolist()).to(scores)
     return scores

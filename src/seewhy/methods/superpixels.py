@@ -195,7 +195,8 @@ def _segmented(
             f"superpixels need (batch, channels, height, width), but the input {name!r} has {picture.ndim + 1} axes",
             fix="use occlusion or rise, which know signals and volumes",
         )
-    return superpixels(picture, segments=segments, compactness=compactness, normalisation=probe.adapter.normalisation)
+    known = probe.adapter.normalisation_of(name)
+    return superpixels(picture, segments=segments, compactness=compactness, normalisation=known)
 
 
 def _check_samples(samples: int, superpixels: int) -> None:

@@ -109,7 +109,7 @@ class Surrogate:
         draws = self.coalitions(int(segments.max()) + 1)
 
         def ask(variants: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-            scores = scores_of_rows(probe, inputs, name, variants, [0] * len(variants))
+            scores = scores_of_rows(probe, inputs, {name: variants}, [0] * len(variants))
             regression.scores.append(scores)
             return scores[0]
 

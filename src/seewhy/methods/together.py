@@ -40,5 +40,5 @@ def _reads(explain: Explain) -> TypeGuard[Asked]:
 
 def _one_pass(reading: Sequence[Asked], probe: Probe, inputs: Inputs) -> Capture:
     attending = [one for one in reading if one.method.needs_attention]
-    over = probe.over(attending[0].attention(probe).tokens) if attending else probe
+    over = probe.over(attending[0].tokens(probe)) if attending else probe
     return over.capture(inputs, reduce(or_, (one.wants(probe) for one in reading)))

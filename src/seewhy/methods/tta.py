@@ -140,9 +140,9 @@ def _sum_over(
 ) -> Explanation:
     """The sum of what is said of these views, put back in place; all views of all records are one batch."""
     records = scores.shape[1]
-    spatial, normalisation = settled.adapter.spatial_inputs, settled.adapter.normalisation
+    spatial, known = settled.adapter.spatial_inputs, settled.adapter.normalisation_of
     seen = {
-        name: torch.cat([view.look(values, normalisation) if name in spatial else values for view in views])
+        name: torch.cat([view.look(values, known(name)) if name in spatial else values for view in views])
         for name, values in inputs.items()
     }
     found = explain(settled.take([row for _ in views for row in range(records)]), seen)

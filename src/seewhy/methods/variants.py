@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 
 import torch
@@ -19,14 +19,14 @@ from seewhy.values import ConfigError
 
 
 def scores_of_rows(
-    probe: Probe, inputs: Inputs, name: str, variants: Float[Tensor, "r c *s"], rows: Sequence[int]
+    probe: Probe, inputs: Inputs, variants: Mapping[str, Float[Tensor, "r c ..."]], rows: Sequence[int]
 ) -> Float[Tensor, "k r"]:
-    """The scores ``(K, R)`` of variants of the input ``name``, each of the record in ``rows``, the rest as it was.
+    """The scores ``(K, R)`` of variants of inputs by name, each of the record in ``rows``, other inputs as they were.
 
     The probe's questions must be settled.
     """
     index = torch.tensor(rows)
-    given = {other: variants if other == name else tensor[index.to(tensor.device)] for other, tensor in inputs.items()}
+    given = {name: variants.get(name, tensor[index.to(tensor.device)]) for name, tensor in inputs.items()}
     return probe.take(rows).score(given)
 
 
@@ -35,7 +35,7 @@ def scores_of_variants(
 ) -> Float[Tensor, "k n b"]:
     """The scores ``(K, N, B)`` of ``N`` variants of every record."""
     count, records = variants.shape[:2]
-    scores = scores_of_rows(probe, inputs, name, variants.flatten(0, 1), list(range(records)) * count)
+    scores = scores_of_rows(probe, inputs, {name: variants.flatten(0, 1)}, list(range(records)) * count)
     return scores.reshape(-1, count, records)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.core import Inputs
 from seewhy.models.borrow import borrowed, unwrapped
+from seewhy.models.calling import Passing, call_with, first_that_works, frames_second, passing_of
 from seewhy.models.endings import Activation, LastActivation, skipping
 from seewhy.models.grid import Grid
 from seewhy.models.layers import (
@@ -26,11 +27,13 @@ from seewhy.models.layers import (
     default_layer,
     find_layer,
     has_head,
+    last_inside,
     shuffled,
 )
 from seewhy.models.notes import notes_on
 from seewhy.models.outputs import FEATURE_KEYS, LOGIT_KEYS, Selector, as_logits, pooled, selected
 from seewhy.models.places import Order, orders_of
+from seewhy.models.readers import OutputReader
 from seewhy.models.trace import LayerCall, Trace, first_call, trace_model
 from seewhy.models.weights import device_of, dtype_of
 from seewhy.pixels import Normalisation
@@ -45,8 +48,10 @@ class Adapter:
 
     ``headless`` says that the outputs are features rather than logits. By default a model that calls itself so
     (``num_classes == 0``) is believed. ``normalisation`` says how the input's values came from pixels, for baselines
-    that are colours; None where nobody knows. ``output_selector`` says where in the model's answer the logits are: a
-    key, an index, or a function of the answer. The model is never moved and never given the caller's own tensors:
+    that are colours, of all inputs or of each by name; None where nobody knows. ``output_selector`` says where in the model's answer the logits are: a
+    key, an index, or a function of the answer; a ``reader`` does that for models that are no classifiers. ``passing``
+    is how the model takes its inputs, found from its signature if None. ``frames_first`` names the inputs that the
+    model takes as ``(B, T, C, H, W)``; here they are ``(B, C, T, H, W)``. The model is never moved and never given the caller's own tensors:
     copies of the inputs follow it to its device and, where all its weights have one, to their floating-point type.
 
     ``notes`` are what a reader of the maps should know: training mode, a softmax at the end, answers that change from
@@ -61,29 +66,40 @@ class Adapter:
         *,
         headless: bool | None = None,
         precision: Precision = "32",
-        normalisation: Normalisation | None = None,
+        normalisation: Normalisation | Mapping[str, Normalisation] | None = None,
         output_selector: Selector | None = None,
+        reader: OutputReader | None = None,
+        passing: str | None = None,
+        frames_first: Sequence[str] = (),
     ) -> None:
         self.model = unwrapped(model)
         self.precision = precision
         self.device = device_of(self.model)
         self.dtype = dtype_of(self.model)
         self.headless = getattr(self.model, "num_classes", None) == 0 if headless is None else headless
-        self._names = _argument_names(self.model, example)
+        self.passing = passing_of(self.model, example, passing)
+        self.frames_first = tuple(frames_first)
         self.normalisation = normalisation
         self.output_selector = output_selector
+        self.reader = reader
         self.passed_by: str | None = None
         self._orders: dict[tuple[str, int], Order] = {}
         self.example = {name: tensor[:2].detach().to(self.device) for name, tensor in example.items()}
         training = [module for module in self.model.modules() if module.training]
         with borrowed(self.model):
             first = self._first_look()
-            self.trace: Trace = trace_model(self.model, self.call, self.outputs, self.example)
+            self.trace: Trace = trace_model(
+                self.model, self.call, self.outputs, self.example, score=reader.traced_score if reader else None
+            )
         self.notes: tuple[str, ...] = notes_on(self, training, first)
 
-    def _first_look(self) -> Float[Tensor, "b c"]:
+    def _first_look(self) -> Float[Tensor, "b c *s"]:
         """The outputs for the example, and which activation at the end is passed by from now on."""
         batch = next(iter(self.example.values())).shape[0]
+        if self.passing is None:
+            self.passing, _ = first_that_works(self._try)
+        if self.reader is not None:
+            return self.outputs(first_call(self.call, self.example), batch=batch)
         last = LastActivation(self.model)
         with last.watching():
             outputs = self.outputs(first_call(self.call, self.example), batch=batch)
@@ -92,33 +108,48 @@ class Adapter:
         self.passed_by = layer
         return self.outputs(first_call(self.call, self.example), batch=batch)
 
+    def _try(self, passing: Passing) -> Any:
+        self.passing = passing
+        return first_call(self.call, self.example)
+
     def call(self, inputs: Inputs) -> Any:
-        """The model's own answer for a batch on its device."""
-        given = {name: self._copied(tensor) for name, tensor in inputs.items()}
+        """The model's answer for a batch on its device, with what a reader saw beside it."""
+        copied = {name: self._copied(tensor) for name, tensor in inputs.items()}
+        given = frames_second(copied, self.frames_first)
         with self._autocast(), skipping(self.model, self.passed_by):
-            if self._names is None:
-                return self.model(*given.values())
-            return self.model(**{self._names[name]: tensor for name, tensor in given.items()})
+            if self.reader is None:
+                return call_with(self.model, given, self.passing or "positional")
+            with self.reader.watching(self.model) as seen:
+                return Watched(call_with(self.model, given, self.passing or "positional"), seen)
 
     def _copied(self, tensor: Tensor) -> Tensor:
         """A copy, since a model may change what it is given, in the floating-point type of the weights."""
         wanted = self.dtype if tensor.is_floating_point() and self.dtype is not None else tensor.dtype
         return tensor.clone() if tensor.dtype == wanted else tensor.to(wanted)
 
-    def outputs(self, raw: Any, *, batch: int | None = None) -> Float[Tensor, "b c"]:
+    def outputs(self, raw: Any, *, batch: int | None = None) -> Float[Tensor, "b c *s"]:
         """The logits ``(B, C)`` from whatever the model returned, half precision in float32; features without a head.
+
+        A ``reader`` may give more axes.
 
         ``batch`` tells how many records were asked about, so that a model which squeezes a single record's outputs to
         ``(C,)`` is understood. Raises ``ModelError`` SW-M01 (no logits), SW-M02 (not two axes), SW-M08 (other records),
         SW-M11 and SW-M12 (an ``output_selector`` that picks nothing).
         """
+        if self.reader is not None and isinstance(raw, Watched):
+            return self.reader.read(raw.answer, raw.seen, batch=batch)
         keys = (*LOGIT_KEYS, *FEATURE_KEYS) if self.headless else LOGIT_KEYS
         return as_logits(selected(raw, self.output_selector, keys=keys), batch=batch, headless=self.headless)
+
+    def normalisation_of(self, name: str) -> Normalisation | None:
+        """How the values of this input came from pixels; None where nobody knows."""
+        known = self.normalisation
+        return known.get(name) if isinstance(known, Mapping) else known
 
     @property
     def activation(self) -> Activation | None:
         """What is applied to the logits in ``outputs``; None where the outputs are logits, or features."""
-        return None if self.headless else self.trace.activation
+        return None if self.headless or self.reader is not None else self.trace.activation
 
     @property
     def spatial_inputs(self) -> tuple[str, ...]:
@@ -136,13 +167,36 @@ class Adapter:
         return 0 if self.headless else self.trace.outputs
 
     @cached_property
+    def target_layers(self) -> Mapping[str, Choice]:
+        """The default layer for the maps of each input with space, and why: the last that can be one, that sees no
+        other input where there is such a layer, and whose cells lie as on the input."""
+        return {name: self._target_layer(name) for name in self.spatial_inputs}
+
+    @property
     def target_layer(self) -> Choice:
-        """The default layer for maps, and why: the last that can be one and whose cells lie as on the input."""
-        found = default_layer(self.trace)
+        """The default layer of the first input."""
+        return self.target_layers[self.spatial_inputs[0]]
+
+    def _target_layer(self, name: str) -> Choice:
+        found = default_layer(self.trace, name)
         if not self._is_shuffled(call_at(self.trace, self.layer(found.layer))):
             return found
         orders = self._orders_of(candidates(self.trace))
-        return default_layer(self.trace, without=[call for call, order in orders.items() if order != "in place"])
+        without = [call for call, order in orders.items() if order != "in place"]
+        return default_layer(self.trace, name, without=without)
+
+    def layers_for(self, name: str | nn.Module | None = None) -> dict[str, str]:
+        """The layer that explains each input it can explain: the one named, or every input's default.
+
+        A layer without a grid stands for the last layer with one inside it. Raises what :meth:`grid` raises.
+        """
+        if name is None:
+            return {given: choice.layer for given, choice in self.target_layers.items()}
+        layer = self.layer(name)
+        stands_for = last_inside(self.trace, layer)
+        self.grid(str(stands_for))
+        kept = str(name) if stands_for == layer and isinstance(name, str) else str(stands_for)
+        return dict.fromkeys(call_at(self.trace, stands_for).lies_on, kept)
 
     @cached_property
     def embedding_layer(self) -> Choice:
@@ -183,7 +237,7 @@ class Adapter:
 
     def _orders_of(self, calls: Sequence[LayerCall]) -> dict[tuple[str, int], Order]:
         """How the tokens of ``calls`` lie on the input, each examined once; maps of pixels keep their order."""
-        asked = {(c.name, c.call): c for c in calls if c.grid is not None and c.grid.layout == "tokens"}
+        asked = {(c.name, c.call): c for c in calls if c.grid and (c.grid.layout == "tokens" or c.grid.frames)}
         with borrowed(self.model):
             if new := [call for place, call in asked.items() if place not in self._orders]:
                 self._orders |= orders_of(self.model, self.call, self.example, new)
@@ -227,9 +281,9 @@ class Adapter:
         return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
 
 
-def _argument_names(model: nn.Module, inputs: Inputs) -> dict[str, str] | None:
-    """Keyword names for several inputs that the model's forward knows by name; None to pass by position."""
-    if len(inputs) == 1:
-        return None
-    known = set(inspect.signature(model.forward).parameters)
-    return {name: name for name in inputs} if set(inputs) <= known else None
+@dataclass(frozen=True)
+class Watched:
+    """A model's answer, and what a reader saw while it was made."""
+
+    answer: Any
+    seen: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float
@@ -21,11 +21,14 @@ class Grid:
     """The spatial meaning of a layer's output.
 
     ``size`` is the spatial size of the map; ``prefix`` counts the tokens (class, distillation, registers) in front.
+    ``frames`` is not 0 where a model of pictures runs on the frames of a clip or the slices of a volume: the first axis
+    then holds that many rows for each record, and ``size`` begins with it.
     """
 
     layout: Layout
     size: tuple[int, ...]
     prefix: int = 0
+    frames: int = 0
 
     @property
     def cells(self) -> int:
@@ -34,6 +37,9 @@ class Grid:
 
     def apply(self, tensor: Tensor) -> Float[Tensor, "b c *s"]:
         """A layer's output (or its gradient) with channels second and space last; a view where possible."""
+        if self.frames:
+            each = replace(self, size=self.size[1:], frames=0).apply(tensor)
+            return each.reshape(-1, self.frames, *each.shape[1:]).transpose(1, 2)
         if self.layout == "channels_first":
             return tensor
         if self.layout == "channels_last":
@@ -102,6 +108,25 @@ def _dense_grid(
     if fits_input(first, input_size):
         return Grid("channels_first", first)
     return Grid("channels_last", last) if fits_input(last, input_size) else None
+
+
+def frame_grid(
+    shape: Sequence[int],
+    batch: int,
+    input_size: Sequence[int],
+    *,
+    token_grids: Sequence[tuple[int, ...]] = (),
+    channels: Channels | None = None,
+) -> Grid | None:
+    """The grid of an output with one row for each frame (or slice) of each record; None where the rows are no frames.
+
+    ``token_grids`` are grids seen earlier, those of frames with the number of frames in front.
+    """
+    if len(input_size) < 3 or shape[0] != batch * input_size[0]:
+        return None
+    seen = [size[1:] for size in token_grids if len(size) == len(input_size)]
+    grid = grid_of(shape, input_size[1:], token_grids=seen, channels=channels)
+    return None if grid is None else replace(grid, size=(input_size[0], *grid.size), frames=input_size[0])
 
 
 MOST_PREFIX_TOKENS = 32

@@ -40,28 +40,50 @@ def _is_candidate(call: LayerCall) -> bool:
     return not projection and call.reaches_target
 
 
-def default_layer(trace: Trace, *, without: Collection[tuple[str, int]] = ()) -> Choice:
+def default_layer(trace: Trace, input_name: str | None = None, *, without: Collection[tuple[str, int]] = ()) -> Choice:
     """The last output with a grid on which the score has a gradient away from the prefix tokens.
 
-    ``without`` are calls (name, number) that are out of the question. Raises ``LayerError`` where there is none:
+    Of several inputs, it is the last that depends on ``input_name`` alone, or where there is none the last that depends
+    on it. ``without`` are calls (name, number) that are out of the question. Raises ``LayerError`` where there is none:
     SW-L04 and SW-L05, SW-L15 where the outputs carry no gradient at all, SW-L18 where no layer can be watched, SW-L19
     where all are in ``without``.
     """
-    found = [call for call in candidates(trace) if (call.name, call.call) not in without]
+    possible = [call for call in candidates(trace) if input_name is None or input_name in call.lies_on]
+    found = [call for call in possible if (call.name, call.call) not in without]
     if found:
-        last = found[-1]
+        last = ([call for call in found if len(call.inputs) == 1] or found)[-1]
         size = "×".join(map(str, last.grid.size)) if last.grid else ""
         skipped = " and whose cells lie as on the input" if without else ""
+        seen = "" if len(trace.input_sizes) == 1 else f" of {', '.join(last.inputs)}"
         return Choice(
             str(Layer(last.name, last.call)),
-            f"last layer with a spatial grid ({size}) on which the score has a gradient{skipped}",
+            f"last layer with a spatial grid{seen} ({size}) on which the score has a gradient{skipped}",
         )
-    if candidates(trace):
+    if possible:
         raise shuffled(", ".join(dict.fromkeys(name for name, _ in without)))
-    raise _no_default(trace)
+    raise _no_default(trace, input_name)
 
 
-def _no_default(trace: Trace) -> LayerError:
+def last_inside(trace: Trace, layer: Layer) -> Layer:
+    """The layer itself where its output has a grid, else the last layer inside it that a map can be made from.
+
+    Example: ``backbone1``, which puts out pooled features, stands for ``backbone1.layer4``.
+    """
+    calls = [call for call in trace.calls if (call.name, call.call) == (layer.name, layer.call)]
+    if layer.side == "input" or any(call.grid is not None and call.grid.cells > 1 for call in calls):
+        return layer
+    inside = [call for call in candidates(trace) if call.name.startswith(f"{layer.name}.") and call.call == layer.call]
+    return Layer(inside[-1].name, inside[-1].call) if inside else layer
+
+
+def _no_default(trace: Trace, input_name: str | None) -> LayerError:
+    if input_name is not None and candidates(trace):
+        return LayerError(
+            "SW-L21",
+            f"no layer with a spatial grid of the input {input_name!r} has a gradient of the score",
+            near=_spatial_names(trace),
+            fix="name a layer that sees this input, or leave the input out of the question",
+        )
     if not trace.call_counts:
         return unwatched()
     if not trace.differentiable:

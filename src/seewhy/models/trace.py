@@ -15,8 +15,9 @@ from torch.nn.modules.conv import _ConvNd
 
 from seewhy.core import Inputs
 from seewhy.models.borrow import borrowed
+from seewhy.models.dependence import dependence
 from seewhy.models.endings import Activation, activation_of
-from seewhy.models.grid import Channels, Grid, grid_of
+from seewhy.models.grid import Channels, Grid, frame_grid, grid_of
 from seewhy.models.outputs import described, sole_tensor
 from seewhy.values import LayerError, ModelError
 
@@ -27,7 +28,7 @@ class LayerCall:
 
     ``call`` counts calls of the same module from 0; ``grid`` is None where the output has no place on the input;
     ``on_path`` says whether the score has a non-zero gradient anywhere in it, ``reaches_target`` whether it has one
-    away from the prefix tokens.
+    away from the prefix tokens. ``inputs`` are those it depends on, ``lies_on`` those of them that its grid covers.
     """
 
     name: str
@@ -37,22 +38,25 @@ class LayerCall:
     grid: Grid | None
     on_path: bool
     reaches_target: bool
+    inputs: tuple[str, ...] = ()
+    lies_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Trace:
     """What one pass over example inputs showed: calls in order of completion (a parent after its children).
 
-    ``logits`` are the outputs for the example, ``differentiable`` whether the score has a gradient at an input or at a
+    ``input_sizes`` are the spatial sizes of the inputs that have space or time. ``logits`` are the outputs for the
+    example, ``differentiable`` whether the score has a gradient at an input or at a
     grid, ``activation`` what made the outputs if not a plain layer. ``containers`` describes, by layer, outputs that
     hold no single tensor.
     """
 
     calls: tuple[LayerCall, ...]
-    input_size: tuple[int, ...]
+    input_sizes: Mapping[str, tuple[int, ...]]
     output_layer: str | None
     pooled_head: str | None
-    logits: Float[Tensor, "b c"] = field(compare=False)
+    logits: Float[Tensor, "b c *s"] = field(compare=False)
     differentiable: bool
     activation: Activation | None
     call_counts: Mapping[str, int] = field(default_factory=dict)
@@ -93,17 +97,23 @@ class _Seen:
 
 
 def trace_model(
-    model: nn.Module, run: Callable[[Inputs], Any], logits: Callable[[Any], Tensor], inputs: Inputs
+    model: nn.Module,
+    run: Callable[[Inputs], Any],
+    logits: Callable[[Any], Tensor],
+    inputs: Inputs,
+    *,
+    score: Callable[[Tensor], Tensor] | None = None,
 ) -> Trace:
     """Trace ``model`` on a small batch (two records are enough).
 
-    ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is the best output of each
-    record, or the size of the output when there is one only. Raises ``ModelError``: SW-M04 when the outputs are not
+    ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is ``score`` of them, by
+    default the best output of each record, or the size of the output when there is one only. Raises ``ModelError``: SW-M04 when the outputs are not
     finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it
     cannot be called on these inputs, SW-M14 when an operation does not exist in its precision, SW-M18 when gradient
     checkpointing forbids partial gradients.
     """
-    batch, input_size = _input_size(inputs)
+    sizes = _input_sizes(inputs)
+    batch = next(iter(inputs.values())).shape[0]
     seen = _Seen()
     with _named_differentiation_errors(), borrowed(model), torch.enable_grad():
         leaves = {name: _leaf(tensor) for name, tensor in inputs.items()}
@@ -116,15 +126,17 @@ def trace_model(
                 fix="check the weights and the inputs' mean and std (on the command line data.mean, data.std), or "
                 "compute in full precision: model.float() (on the command line precision=32)",
             )
-        found = _gradients(outputs, [*(call.output for call in seen.calls), *leaves.values()])
+        scores = (score or best_output)(outputs)
+        found = _gradients(scores, [*(call.output for call in seen.calls), *leaves.values()])
     gradients, at_inputs = found[: len(seen.calls)], found[len(seen.calls) :]
-    calls = _describe(seen.calls, gradients, batch, input_size)
+    depends = dependence(watchable(model), run, inputs, tuple(sizes)) if seen.calls else {}
+    calls = _describe(seen.calls, gradients, batch, sizes, depends)
     at_grids = [gradient for gradient, call in zip(gradients, calls, strict=True) if call.grid is not None]
     return Trace(
         calls=tuple(calls),
-        input_size=input_size,
-        output_layer=_layer_of_outputs(seen.calls, outputs),
-        pooled_head=_pooled_head(seen.calls, outputs),
+        input_sizes=sizes,
+        output_layer=_layer_of_outputs(seen.calls, outputs) if outputs.ndim == 2 else None,
+        pooled_head=_pooled_head(seen.calls, outputs) if outputs.ndim == 2 else None,
         logits=outputs.detach(),
         differentiable=any(gradient is not None for gradient in (*at_inputs, *at_grids)),
         activation=activation_of(outputs),
@@ -213,8 +225,12 @@ def _leaf(tensor: Tensor) -> Tensor:
     return copy.requires_grad_() if copy.is_floating_point() else copy
 
 
-def _gradients(outputs: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
-    score = outputs.amax(dim=1) if outputs.shape[1] > 1 else outputs.abs().squeeze(1)
+def best_output(outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    """The best output of each record, or the size of the output where there is one only."""
+    return outputs.amax(dim=1) if outputs.shape[1] > 1 else outputs.abs().squeeze(1)
+
+
+def _gradients(score: Float[Tensor, " b"], tensors: list[Tensor]) -> list[Tensor | None]:
     wanted = [index for index, tensor in enumerate(tensors) if tensor.requires_grad]
     if not wanted or not score.requires_grad:
         return [None] * len(tensors)
@@ -223,37 +239,70 @@ def _gradients(outputs: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
     return [by_index.get(index) for index in range(len(tensors))]
 
 
-def _input_size(inputs: Inputs) -> tuple[int, tuple[int, ...]]:
-    spatial = [tensor for tensor in inputs.values() if tensor.ndim >= 3]
-    if not spatial:
+def _input_sizes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
+    sizes = {name: tuple(tensor.shape[2:]) for name, tensor in inputs.items() if tensor.ndim >= 3}
+    if not sizes:
         shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
         raise ModelError(
             "SW-M05",
             f"an explanation needs an input with space or time, (B, C, *S), got {shapes}",
             fix="pass image, volume or signal tensors",
         )
-    return spatial[0].shape[0], tuple(spatial[0].shape[2:])
+    return sizes
+
+
+@dataclass
+class _Place:
+    """What the calls on one input have shown so far: the grids seen, and where layers of a shape have channels."""
+
+    size: tuple[int, ...]
+    token_grids: list[tuple[int, ...]] = field(default_factory=list)
+    told: dict[tuple[int, ...], Channels | None] = field(default_factory=dict)
+
+    def grid(self, entry: _Call, batch: int) -> Grid | None:
+        """The grid of a call's output on this input, learning from it."""
+        shape = tuple(entry.output.shape)
+        if not shape or shape[0] % batch:
+            return None
+        # A block or an activation lies as the layer inside or before it did, whose kind told.
+        channels = self.told[shape] = channels_of(entry.module) or self.told.get(shape)
+        if shape[0] == batch:
+            grid = grid_of(shape, self.size, token_grids=self.token_grids, channels=channels)
+        else:
+            grid = frame_grid(shape, batch, self.size, token_grids=self.token_grids, channels=channels)
+        if grid is not None and grid.layout != "tokens" and grid.size not in self.token_grids:
+            self.token_grids.append(grid.size)
+        return grid
 
 
 def _describe(
-    seen: list[_Call], gradients: list[Tensor | None], batch: int, input_size: tuple[int, ...]
+    seen: list[_Call],
+    gradients: list[Tensor | None],
+    batch: int,
+    sizes: Mapping[str, tuple[int, ...]],
+    depends: Mapping[tuple[str, int], tuple[str, ...]],
 ) -> list[LayerCall]:
+    places = {name: _Place(size) for name, size in sizes.items()}
     calls: list[LayerCall] = []
-    token_grids: list[tuple[int, ...]] = []
-    told: dict[tuple[int, ...], Channels | None] = {}
     for entry, gradient in zip(seen, gradients, strict=True):
-        shape = tuple(entry.output.shape)
-        grid = None
-        if shape and shape[0] == batch:
-            # A block or an activation lies as the layer inside or before it did, whose kind told.
-            channels = told[shape] = channels_of(entry.module) or told.get(shape)
-            grid = grid_of(shape, input_size, token_grids=token_grids, channels=channels)
-        if grid is not None and grid.layout != "tokens" and grid.size not in token_grids:
-            token_grids.append(grid.size)
+        inputs = depends.get((entry.name, entry.call), tuple(sizes)[:1])
+        grid, lies_on = _lies_on(entry, batch, places, inputs)
         on_path = gradient is not None and bool(gradient.any())
         reaches = on_path and gradient is not None and bool(_on_grid(gradient, grid).any())
-        calls.append(LayerCall(entry.name, type(entry.module).__name__, entry.call, shape, grid, on_path, reaches))
+        kind, shape = type(entry.module).__name__, tuple(entry.output.shape)
+        calls.append(LayerCall(entry.name, kind, entry.call, shape, grid, on_path, reaches, inputs, lies_on))
     return calls
+
+
+def _lies_on(
+    entry: _Call, batch: int, places: Mapping[str, _Place], inputs: tuple[str, ...]
+) -> tuple[Grid | None, tuple[str, ...]]:
+    """The grid of a call, and the inputs it lies on: of several sizes, those of the first that it fits."""
+    for name in inputs:
+        grid = places[name].grid(entry, batch)
+        if grid is not None:
+            return grid, tuple(other for other in inputs if places[other].size == places[name].size)
+    return None, ()
 
 
 def channels_of(module: nn.Module) -> Channels | None:
