@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -158,6 +158,54 @@ class EmbeddingNorm:
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
         length: Tensor = outputs.norm(dim=1)
         return length
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """How alike each record's output vector and a fixed one are: their cosine, or with ``measure="dot"`` the product.
+
+    ``reference`` is ``(D,)`` for all records, or ``(B, D)``. The cosine with a vector of length zero counts as 0 on
+    perturbed inputs; on the clean one :meth:`bind` refuses it.
+
+    Example:
+        >>> Similarity(torch.tensor([0.0, 2.0]))(torch.tensor([[3.0, 4.0]]))
+        tensor([0.8000])
+    """
+
+    reference: Float[Tensor, "*b d"] = field(repr=False)
+    measure: Literal["cosine", "dot"] = "cosine"
+
+    def bind(self, outputs: Float[Tensor, "b d"]) -> Similarity:
+        """The same, one vector per record; raises ``TargetError`` SW-T55 other sizes, SW-T56 a vector of length zero,
+        SW-T57 no such measure."""
+        if self.measure not in ("cosine", "dot"):
+            raise TargetError("SW-T57", f"a similarity is cosine or dot, got {self.measure!r}", fix="use 'cosine'")
+        if self.reference.ndim > 2 or self.reference.shape not in (outputs.shape, outputs.shape[1:]):
+            raise TargetError(
+                "SW-T55",
+                f"outputs {tuple(outputs.shape)} cannot be compared with a reference {tuple(self.reference.shape)}",
+                fix="give one vector of the outputs' length, or one for each record",
+            )
+        reference = self.reference.detach().to(outputs).expand(outputs.shape)
+        lengths = torch.minimum(outputs.detach().norm(dim=1), reference.norm(dim=1))
+        if self.measure == "cosine" and not bool((lengths > 0).all()):
+            raise TargetError(
+                "SW-T56", "a vector of length zero has no direction, so no cosine", fix="use measure='dot'"
+            )
+        return Similarity(reference, self.measure)
+
+    def take(self, rows: Sequence[int]) -> Similarity:
+        """The same question of these records."""
+        each = self.reference.ndim == 2
+        return Similarity(self.reference[list(rows)] if each else self.reference, self.measure)
+
+    def __call__(self, outputs: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        reference = self.reference.to(outputs)
+        product = (outputs * reference).sum(dim=1)
+        if self.measure == "dot":
+            return product
+        lengths = outputs.norm(dim=1) * reference.norm(dim=-1)
+        return torch.where(lengths > 0, product / lengths.where(lengths > 0, 1.0), 0.0)
 
 
 def _leaves_open(index: Classes) -> bool:

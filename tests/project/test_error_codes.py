@@ -12,8 +12,8 @@ from source_tree import ROOT, calls, modules
 
 from seewhy import values
 
-CODE = re.compile(r"SW-[A-Z]\d{2}")
-ROW = re.compile(r"^\|\s*`?(SW-[A-Z]\d{2})`?\s*\|\s*(.+?)\s*\|\s*(.+?)\s*\|", re.MULTILINE)
+CODE = re.compile(r"SW-[A-Z]\d{2,3}")
+ROW = re.compile(r"^\|\s*`?(SW-[A-Z]\d{2,3})`?\s*\|\s*(.+?)\s*\|\s*(.+?)\s*\|", re.MULTILINE)
 
 
 def documented_rows() -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from seewhy.data.decoding import revision
 from seewhy.data.geometry import mask_to_input, resample
 from seewhy.data.images import Preprocessing, to_unit
 from seewhy.data.masks import box_of
-from seewhy.data.nifti import Volume, open_volume
+from seewhy.data.nifti import NiftiFile, open_nifti
 from seewhy.data.records import Record, RecordRef
 from seewhy.data.settings import check_directory, check_seed, check_split_ratio
 from seewhy.data.splitting import stratified_splits
@@ -87,7 +87,7 @@ class CmrAcdc:
         frames and shapes that disagree with ``Info.cfg`` or one another.
         """
         patient, ref = self._patients[position], self._index[position]
-        cine = open_volume(patient.cine(), dimensions=4)
+        cine = open_nifti(patient.cine(), dimensions=4)
         _check_frames(patient, cine)
         z = cine.shape[2] // 2
         planes = cine.planes(z, [frame - 1 for frame in (patient.ed, patient.middle, patient.es)])
@@ -140,7 +140,7 @@ def _splits(patients: Sequence[Patient], ratio: Sequence[float], seed: int) -> d
     }
 
 
-def _check_frames(patient: Patient, cine: Volume) -> None:
+def _check_frames(patient: Patient, cine: NiftiFile) -> None:
     frames = cine.shape[3]
     if patient.frames not in (None, frames):
         raise DataError(
@@ -156,11 +156,11 @@ def _check_frames(patient: Patient, cine: Volume) -> None:
         )
 
 
-def _heart(patient: Patient, cine: Volume, z: int) -> Bool[np.ndarray, "y x"] | None:
+def _heart(patient: Patient, cine: NiftiFile, z: int) -> Bool[np.ndarray, "y x"] | None:
     path = patient.ed_mask()
     if path is None:
         return None
-    volume = open_volume(path, dimensions=3)
+    volume = open_nifti(path, dimensions=3)
     if volume.shape != cine.shape[:3] or volume.axes != cine.axes:
         raise DataError(
             "SW-D24",

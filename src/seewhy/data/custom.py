@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Subset
 
 from seewhy.data.items import Item, read_id, read_item
 from seewhy.data.loaders import split_datasets
-from seewhy.data.records import Record, RecordRef, duplicate_id
+from seewhy.data.records import Record, RecordRef, Slices, View, duplicate_id
 from seewhy.data.seeding import seeded
 from seewhy.data.settings import check_names
 from seewhy.pixels import Normalisation, to_rgb8
 from seewhy.values import DataError, Geometry, Json
 
 ID_ATTRIBUTES = ("record_ids", "ids")
+CLIP_NAMES = ("video", "clip", "frames")
+"""How inputs are called that are clips rather than volumes, for the words on their pictures."""
 
 
 class CustomDataset:
@@ -30,7 +33,8 @@ class CustomDataset:
     is preprocessed by the user and is not touched. Ids come from the data set's ``record_ids``, ``ids`` or
     ``get_raw_sample_id(index)``; else from the items. Items whose third part is their own index, or that say no id, get
     the index as id (``"7"``, or ``"train_7"`` where there are several splits). Only items that carry other ids cost a
-    pass over the data, once, when the index is first asked for.
+    pass over the data, once, when the index is first asked for. ``frames_first`` names inputs that are clips
+    ``(T, C, H, W)``, as some models take them; they become ``(C, T, H, W)``.
 
     ``class_names`` default to the data set's ``class_names`` or ``classes``. ``mean`` and ``std`` are those the user's
     transform applied, for showing pictures; without them each picture is stretched between its own 1st and 99th
@@ -47,11 +51,13 @@ class CustomDataset:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        frames_first: Sequence[str] = (),
     ) -> None:
         if (mean is None) != (std is None):
             raise DataError("SW-D01", "mean and std belong together; one is missing", fix="give both or neither")
         known = mean is not None and std is not None
         self.normalisation = Normalisation(tuple(mean or ()), tuple(std or ())) if known else None
+        self._frames_first = tuple(frames_first)
         self._datasets = split_datasets(dataset)
         names = class_names if class_names is not None else _own_class_names(self._datasets)
         self.class_names: Sequence[str] | None = None if names is None else check_names(names)
@@ -73,11 +79,12 @@ class CustomDataset:
                 f"{split}[{i}] now says its id is {own!r}, the index says {ref.record_id!r}",
                 fix="return the same id for the same index every time",
             )
-        first = next(iter(item.inputs.values()))
+        inputs = {name: self._in_order(name, tensor) for name, tensor in item.inputs.items()}
+        first = next(iter(inputs.values()))
         return Record(
             record_id=ref.record_id,
             split=split,
-            inputs=item.inputs,
+            inputs=inputs,
             label=item.label,
             geometry=Geometry.identity(first.shape[1:]),
             box=item.box,
@@ -93,11 +100,34 @@ class CustomDataset:
         return str(own(i)) if callable(own) else ""
 
     def picture(self, inputs: Mapping[str, Tensor]) -> UInt8[np.ndarray, "h w 3"]:
-        """The input ``image``, or else the first, as 8-bit RGB; of a volume or a clip the middle plane or frame."""
-        plane = _plane(inputs.get("image", next(iter(inputs.values()))).detach().cpu())
+        """The input ``image``, or else the first, as 8-bit RGB; of a volume or a clip the middle slice or frame."""
+        values = inputs.get("image", next(iter(inputs.values()))).detach().cpu()
+        return self._rgb(_plane(values))
+
+    def pictures(self, inputs: Mapping[str, Tensor]) -> Mapping[str, View]:
+        """Every input with space or time: a picture, all slices or frames, or the values of a signal ``(C, T)``."""
+        spatial = {name: tensor for name, tensor in inputs.items() if tensor.ndim >= 2}
+        if [tensor.ndim for tensor in spatial.values()] == [3]:
+            return {name: self.picture({name: tensor}) for name, tensor in spatial.items()}
+        return {name: self._view(name, tensor.detach().cpu()) for name, tensor in spatial.items()}
+
+    def _view(self, name: str, values: Tensor) -> View:
+        if values.ndim == 2:
+            signal: NDArray[np.float32] = values.float().numpy()
+            return signal
+        if values.ndim == 3:
+            return self._rgb(values)
+        column = self._rgb(values.flatten(1, 2))
+        clip = name in self._frames_first or name.casefold().startswith(CLIP_NAMES)
+        return Slices(column.reshape(*values.shape[1:], 3), "frame" if clip else "slice")
+
+    def _rgb(self, plane: Float[Tensor, "c h w"]) -> UInt8[np.ndarray, "h w 3"]:
         if self.normalisation is not None and len(self.normalisation.mean) == plane.shape[0]:
             return self.normalisation.picture(plane)
-        return to_rgb8(_stretched(plane))
+        return to_rgb8(stretched(plane))
+
+    def _in_order(self, name: str, tensor: Tensor) -> Tensor:
+        return tensor.movedim(0, 1) if name in self._frames_first else tensor
 
     def fingerprint(self) -> Mapping[str, Json]:
         """The classes of the data sets and the normalisation; what happens inside them is not known."""
@@ -175,8 +205,8 @@ def _own_class_names(datasets: Mapping[str, Any]) -> Sequence[str] | None:
     return None
 
 
-def _plane(values: Tensor) -> Tensor:
-    """``(C, H, W)`` out of a picture, a gray picture, a signal ``(C, T)``, a volume ``(C, D, H, W)`` or a clip."""
+def _plane(values: Float[Tensor, "c *s"]) -> Float[Tensor, "c h w"]:
+    """A picture as it is, a signal ``(C, T)`` as lines of pixels, of a volume or a clip the middle slice or frame."""
     if values.ndim <= 2:
         return values.reshape(1, -1, values.shape[-1])
     if values.ndim == 3:
@@ -185,7 +215,8 @@ def _plane(values: Tensor) -> Tensor:
     return _plane(values[len(values) // 2] if frames_first else values[:, values.shape[1] // 2])
 
 
-def _stretched(plane: Tensor) -> Tensor:
+def stretched(plane: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
+    """Values brought to [0, 1] between their own 1st and 99th percentile."""
     values = plane.numpy().astype(np.float32)
     low, high = np.percentile(values, (1, 99))
     return torch.from_numpy(((values - low) / max(float(high - low), 1e-12)).clip(0, 1).astype(np.float32))

@@ -24,7 +24,7 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", 
 SMALLEST_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000
 SKIP_FILE: Final = "leave the file out of the data set"
-DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error)
+DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, OverflowError, LookupError, TypeError, struct.error)
 ORIENTATION: Final = 0x0112
 UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -148,7 +148,7 @@ def orientation(opened: Image.Image) -> int:
     """The EXIF orientation of a picture, 1 (upright) where it tells none that can be read."""
     try:
         return int(opened.getexif().get(ORIENTATION, 1))
-    except (*DAMAGE, TypeError):  # broken EXIF does not make the pixels unreadable
+    except DAMAGE:  # broken EXIF does not make the pixels unreadable
         return 1
 
 

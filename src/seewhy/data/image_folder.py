@@ -78,8 +78,9 @@ class ImageFolder:
         entries = find_pictures(self.root)
         self._paths = [self.root / entry.relative for entry in entries]
         found = sorted({entry.class_name for entry in entries if entry.class_name is not None})
-        self.class_names: Sequence[str] | None = _class_order(found, class_names)
-        self._index = _index(entries, self.class_names or (), ratio, seed)
+        self.class_names: Sequence[str] | None = class_order(found, class_names)
+        ids = unique_ids([entry.relative for entry in entries])
+        self._index = index_of(ids, entries, self.class_names or (), ratio, seed)
 
     def index(self) -> Sequence[RecordRef]:
         """Every picture, in the order of the paths."""
@@ -121,6 +122,14 @@ def find_pictures(root: Path) -> list[Entry]:
             f"no pictures below {root}",
             fix=f"expected root/train/CLASS/*, root/CLASS/* or root/* with the suffixes {', '.join(sorted(SUFFIXES))}",
         )
+    return entries_of(paths)
+
+
+def entries_of(paths: Sequence[PurePosixPath]) -> list[Entry]:
+    """The split and class of each path below a root, told by the folders above it.
+
+    DataError SW-D13 where the folders can be read in two ways.
+    """
     tops = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
     splits = [top for top in tops if top.casefold() in SPLIT_FOLDERS]
     loose = [path.name for path in paths if len(path.parts) == 1]
@@ -140,8 +149,8 @@ def unique_ids(paths: Sequence[PurePosixPath]) -> list[str]:
     >>> unique_ids([PurePosixPath("a/x.png"), PurePosixPath("a/y.png"), PurePosixPath("a/y.jpg")])
     ['a/x', 'a/y.png', 'a/y.jpg']
     """
-    ids = [_printable(path.with_suffix("")) for path in paths]
-    whole = [_printable(path) for path in paths]
+    ids = [printable(path.with_suffix("")) for path in paths]
+    whole = [printable(path) for path in paths]
     while repeated := {name for name, times in Counter(ids).items() if times > 1}:
         kept = [full if name in repeated else name for name, full in zip(ids, whole, strict=True)]
         if kept == ids:
@@ -169,12 +178,13 @@ def _folder(path: PurePosixPath, depth: int) -> str | None:
     return path.parts[depth] if len(path.parts) > depth + 1 else None
 
 
-def _printable(path: PurePosixPath) -> str:
+def printable(path: PurePosixPath) -> str:
     """Names that are not UTF-8 on disk still give an id that can be stored."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _class_order(found: Sequence[str], class_names: Sequence[str] | None) -> list[str] | None:
+def class_order(found: Sequence[str], class_names: Sequence[str] | None) -> list[str] | None:
+    """The class names given, or else those found. DataError SW-D11 for a folder that is none of those given."""
     if class_names is None:
         return list(found) or None
     names = check_names(class_names)
@@ -189,8 +199,10 @@ def _class_order(found: Sequence[str], class_names: Sequence[str] | None) -> lis
     return names
 
 
-def _index(entries: Sequence[Entry], class_names: Sequence[str], ratio: Sequence[float], seed: int) -> list[RecordRef]:
-    ids = unique_ids([entry.relative for entry in entries])
+def index_of(
+    ids: Sequence[str], entries: Sequence[Entry], class_names: Sequence[str], ratio: Sequence[float], seed: int
+) -> list[RecordRef]:
+    """The records of some entries; those without a split are divided by ``ratio`` within each class, by ``seed``."""
     numbers = {name: number for number, name in enumerate(class_names)}
     undecided = {
         record_id: entry.class_name for record_id, entry in zip(ids, entries, strict=True) if entry.split is None

@@ -53,8 +53,8 @@ class Manifest:
         table = check_file("path", path)
         self.root = table.parent if root is None else check_directory("root", root)
         self._rows = read_rows(table)
-        self.class_names: Sequence[str] | None = _class_names(self._rows, class_names)
-        self._index = [RecordRef(row.record_id, row.split, _class_number(row, self.class_names)) for row in self._rows]
+        self.class_names: Sequence[str] | None = class_names_of(self._rows, class_names)
+        self._index = [RecordRef(row.record_id, row.split, class_number(row, self.class_names)) for row in self._rows]
         _check_files(self._rows, self.root)
 
     def index(self) -> Sequence[RecordRef]:
@@ -137,7 +137,7 @@ def _revision(ref: RecordRef, box: Box | None, picture: str, mask: str) -> str:
     return digest.hexdigest()
 
 
-def _class_names(rows: Sequence[Row], class_names: Sequence[str] | None) -> list[str] | None:
+def class_names_of(rows: Sequence[Row], class_names: Sequence[str] | None) -> list[str] | None:
     """The names given, or the sorted names that the rows use; None where labels are numbers or absent."""
     if class_names is not None:
         return check_names(class_names)
@@ -153,7 +153,8 @@ def _class_names(rows: Sequence[Row], class_names: Sequence[str] | None) -> list
     return sorted({str(row.label) for row in named}) or None
 
 
-def _class_number(row: Row, class_names: Sequence[str] | None) -> int | None:
+def class_number(row: Row, class_names: Sequence[str] | None) -> int | None:
+    """The class that a row's label means, None where it means none. DataError SW-D15 for what is no class."""
     if row.label is None or row.label == -1:
         return None
     if class_names is not None and str(row.label) in class_names:

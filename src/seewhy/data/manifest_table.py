@@ -38,7 +38,7 @@ def read_rows(manifest: Path) -> list[Row]:
     Raises ``DataError``: SW-D03 no rows, SW-D04 an id twice, SW-D12 an unknown split, SW-D14 a malformed box, SW-D16 a
     file or columns that cannot be understood.
     """
-    columns, cells = _read_parquet(manifest) if manifest.suffix.casefold() == ".parquet" else _read_csv(manifest)
+    columns, cells = read_cells(manifest)
     for column in ("id", "path"):
         if column not in columns:
             raise DataError(
@@ -47,11 +47,17 @@ def read_rows(manifest: Path) -> list[Row]:
                 fix=f"name the columns {', '.join(COLUMNS)} (id and path are required)",
                 near=nearest(column, columns),
             )
+    rows = [_row(line, row) for line, row in enumerate(cells, start=2)]
+    check_unique(rows)
+    return rows
+
+
+def read_cells(manifest: Path) -> tuple[list[str], list[Cells]]:
+    """The columns, and every row's cells by column. Raises ``DataError`` SW-D03 without rows, SW-D16 no such table."""
+    columns, cells = _read_parquet(manifest) if manifest.suffix.casefold() == ".parquet" else _read_csv(manifest)
     if not cells:
         raise DataError("SW-D03", f"{manifest.name} has no rows", fix="write one row per record")
-    rows = [_row(line, row) for line, row in enumerate(cells, start=2)]
-    _check_unique(rows)
-    return rows
+    return columns, cells
 
 
 def parse_box(cell: Any, where: str) -> Box | None:
@@ -113,7 +119,7 @@ def _not_a_table(manifest: Path, reason: object) -> DataError:
 
 
 def _row(line: int, cells: Cells) -> Row:
-    record_id, path = _text(cells.get("id")), _text(cells.get("path"))
+    record_id, path = cell_text(cells.get("id")), cell_text(cells.get("path"))
     where = f"row {line} (id {record_id!r})"
     if record_id is None or path is None:
         raise DataError("SW-D16", f"{where}: id and path must not be empty", fix="fill both cells")
@@ -121,19 +127,20 @@ def _row(line: int, cells: Cells) -> Row:
         line=line,
         record_id=record_id,
         path=path,
-        label=_label(cells.get("label"), where),
-        split=_split(_text(cells.get("split")), where),
+        label=cell_label(cells.get("label"), where),
+        split=cell_split(cell_text(cells.get("split")), where),
         box=parse_box(_box_cell(cells), where),
-        mask=_text(cells.get("mask")),
+        mask=cell_text(cells.get("mask")),
     )
 
 
-def _text(cell: Any) -> str | None:
+def cell_text(cell: Any) -> str | None:
+    """A cell's text without spaces around it, None when empty."""
     text = "" if cell is None else str(cell).strip()
     return text or None
 
 
-def _label(cell: Any, where: str) -> str | int | None:
+def cell_label(cell: Any, where: str) -> str | int | None:
     """A whole number where the cell is one (also ``"3"`` and pandas' ``3.0``), a name otherwise, None when empty."""
     if isinstance(cell, float):
         if math.isnan(cell):
@@ -141,11 +148,12 @@ def _label(cell: Any, where: str) -> str | int | None:
         if not cell.is_integer():
             raise DataError("SW-D15", f"{where}: the label {cell} is no class", fix="write a class name or number")
         return int(cell)
-    text = _text(cell)
+    text = cell_text(cell)
     return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else text
 
 
-def _split(name: str | None, where: str) -> str:
+def cell_split(name: str | None, where: str) -> str:
+    """The split that a cell names, test when empty. DataError SW-D12 for another name."""
     split = canonical_split(name) if name else "test"
     if split not in SPLITS:
         raise DataError(
@@ -161,10 +169,11 @@ def _box_cell(cells: Cells) -> Any:
     if cells.get("box") is not None or not all(corner in cells for corner in CORNERS):
         return cells.get("box")
     corners = [cells[corner] for corner in CORNERS]
-    return None if all(_text(corner) is None for corner in corners) else corners
+    return None if all(cell_text(corner) is None for corner in corners) else corners
 
 
-def _check_unique(rows: Sequence[Row]) -> None:
+def check_unique(rows: Sequence[Row]) -> None:
+    """DataError SW-D04 for an id that two rows have."""
     first: dict[str, Row] = {}
     for row in rows:
         earlier = first.setdefault(row.record_id, row)

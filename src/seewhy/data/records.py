@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seewhy.data.orientation import Affine, Reordering
 from seewhy.values import DataError, Geometry, Json
 
 
@@ -24,6 +25,35 @@ def duplicate_id(record_id: str, first: object, second: object) -> DataError:
 
 
 Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A volume or a clip as a person knows it: ``pixels`` ``(N, H, W, 3)`` uint8 RGB, each a slice or a frame."""
+
+    pixels: UInt8[np.ndarray, "n h w 3"]
+    called: Literal["slice", "frame"] = "slice"
+
+    @property
+    def middle(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The slice or frame in the middle."""
+        shown: NDArray[np.uint8] = self.pixels[len(self.pixels) // 2]
+        return shown
+
+
+View: TypeAlias = UInt8[np.ndarray, "h w 3"] | Slices | Float[np.ndarray, "leads t"]
+"""An input as a person knows it: a picture, slices or frames, or the lines of a signal."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """How the voxels of a record's original volume lie in its file, so that a map can be laid on it in any viewer.
+
+    ``order`` brought the file's axes into those of ``Geometry.original``; ``affine`` is the file's own.
+    """
+
+    order: Reordering
+    affine: Affine
 
 
 @dataclass(frozen=True)
@@ -41,7 +71,8 @@ class Record:
 
     ``inputs`` are preprocessed tensors by name, ``{"image": (C, H, W)}``. ``box`` is ``(x0, y0, x1, y1)`` and ``mask``
     ``(H, W)`` bool, both in pixels of the input. ``revision`` identifies the content the record was read from, so that
-    changed content is explained again. ``notes`` say what reading changed (``"alpha composited on white"``).
+    changed content is explained again. ``notes`` say what reading changed (``"alpha composited on white"``). ``space``
+    is where the original of a volume lies in its file.
     """
 
     record_id: str
@@ -53,11 +84,16 @@ class Record:
     mask: NDArray[np.bool_] | None = None
     revision: str = ""
     notes: tuple[str, ...] = ()
+    space: Space | None = None
 
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set as the pipeline sees it. Must pickle, since reading happens in worker processes."""
+    """A data set as the pipeline sees it. Must pickle, since reading happens in worker processes.
+
+    A data set whose records have several inputs, or whose input is no picture, also has the ``pictures`` of
+    :class:`ShowsInputs`.
+    """
 
     class_names: Sequence[str] | None
 
@@ -82,6 +118,33 @@ class Dataset(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsInputs(Protocol):
+    """A data set that shows each of its inputs by name, of any rank."""
+
+    def pictures(self, inputs: Mapping[str, Tensor]) -> Mapping[str, View]:
+        """Every input with space or time as a person knows it, at input resolution."""
+        ...
+
+
+def views_of(dataset: Dataset, inputs: Mapping[str, Tensor]) -> Mapping[str, View]:
+    """Every input with space or time as a person knows it; ``picture`` shows the only one of a data set without
+    ``pictures``.
+
+    Raises ``DataError`` SW-D100 where a data set without ``pictures`` has several.
+    """
+    if isinstance(dataset, ShowsInputs):
+        return dataset.pictures(inputs)
+    names = [name for name, tensor in inputs.items() if tensor.ndim >= 2]
+    if len(names) != 1:
+        raise DataError(
+            "SW-D100",
+            f"{type(dataset).__name__} shows one picture, its records have the inputs {', '.join(names)}",
+            fix="give it a method pictures(inputs) that returns the picture of each input by name",
+        )
+    return {names[0]: dataset.picture(inputs)}
+
+
 @dataclass(frozen=True)
 class Batch:
     """Records of equal input shape, stacked; ``failures`` are those that could not be read, with the reason."""
@@ -90,6 +153,14 @@ class Batch:
     records: tuple[Record, ...]
     inputs: dict[str, Tensor]
     failures: tuple[tuple[int, str], ...] = ()
+
+    def parts(self, size: int) -> list[Batch]:
+        """The records, in order, in batches of at most ``size``; failures are left out."""
+        rows = [slice(start, start + size) for start in range(0, len(self.records), size)]
+        return [
+            Batch(self.positions[part], self.records[part], {name: value[part] for name, value in self.inputs.items()})
+            for part in rows
+        ]
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory; torch's loader calls this by name."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
@@ -224,6 +225,12 @@ class Explainer:
         asked = self.asked(settings)
         answered, inputs = self._answer_inputs(x, target_class, asked)
         return list(each_of(answered, inputs, asked))
+
+    def with_frames_first(self, names: Sequence[str]) -> Self:
+        """The same explainer, told which inputs are clips ``(B, T, C, H, W)``."""
+        other = copy.copy(self)
+        other._frames_first = tuple(names)
+        return other
 
     def _answer_inputs(self, x: Any, target_class: Any, asked: Asked) -> tuple[Answer, Inputs]:
         given = self._inputs(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from seewhy.capture.probe import Probe
 from seewhy.capture.tokens import GlobalAttention, NoAttention, attentions_of
 from seewhy.core import Capture, Explanation, Inputs, Wants
+from seewhy.methods.fitting import in_smaller_chunks
 from seewhy.registry import METHODS, Method
 from seewhy.values import ConfigError, Json, ModelError
 
@@ -120,12 +122,10 @@ class Asked:
 
     def _ask(self, probe: Probe, inputs: Inputs) -> Explanation:
         layers = self.layers_of(probe)
+        ask = partial(in_smaller_chunks, self.method, probe, inputs, self.settings)
         if not layers:
-            return self.method.function(probe, inputs, **self.settings)  # type: ignore[no-any-return]
-        found = {
-            layer: self.method.function(probe, inputs, layer=layer, **self.settings)
-            for layer in dict.fromkeys(layers.values())
-        }
+            return ask()
+        found = {layer: ask(layer=layer) for layer in dict.fromkeys(layers.values())}
         return joined([only(one, [name for name in layers if layers[name] == layer]) for layer, one in found.items()])
 
     def _read_layer(self, probe: Probe, capture: Capture) -> dict[str, Float[Tensor, "k b *s"]]:

@@ -121,7 +121,7 @@ PSI: Mapping[str, Callable[[Term], Map]] = {
 
 
 class _Sums:
-    """Contributions of biases, added up as they arrive: one map per question, input and grid size, and totals ``(K, B)``."""
+    """Contributions of biases, added up as they arrive: a map per question, input and grid size, and totals."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Sums:
         return every.to(like), placed.to(like)
 
     def at_size(self, name: str, like: Float[Tensor, "k b *s"], *, spread: bool) -> Float[Tensor, "k b *s"]:
-        """All maps on an input at the size of ``like``, one resize per grid size; ``spread`` keeps sums instead of values."""
+        """All maps on an input at the size of ``like``, one resize per grid size; ``spread`` keeps sums, not values."""
         size, total = tuple(like.shape[2:]), torch.zeros_like(like)
         for (of_input, grid), maps in self._maps.items():
             if of_input != name:

@@ -11,18 +11,19 @@ from seewhy.models.custom import build_custom
 from seewhy.values import ModelError, nearest
 
 _TARGET = "_target_"
-KINDS = ("timm", "torchvision", "mae_vit", "custom")
+KINDS = ("timm", "torchvision", "mae_vit", "multi_branch", "custom")
 
 
 def build_model(kind: str, **settings: Any) -> Built:
-    """A model of one of the kinds ``timm``, ``torchvision``, ``mae_vit`` and ``custom``; the network is never used.
+    """A model of one of the kinds ``timm``, ``torchvision``, ``mae_vit``, ``multi_branch``, ``custom``, built offline.
 
     ``timm`` and ``torchvision`` take ``name``, ``num_classes`` and ``kwargs``; ``mae_vit`` takes ``backbone``,
-    ``num_classes``, ``img_size``, ``in_chans``, ``global_pool`` and ``kwargs``; ``custom`` takes ``_target_`` (the
-    dotted name of the user's own class) and passes everything else to it.
+    ``num_classes``, ``img_size``, ``in_chans``, ``global_pool`` and ``kwargs``; ``multi_branch`` what
+    :class:`seewhy.models.multi_branch.MultiBranch` takes; ``custom`` takes ``_target_`` (the dotted name of the user's
+    own class) and passes everything else to it.
 
     Raises:
-        ModelError: ``SW-M50`` unknown kind, ``SW-M51`` unknown or missing setting, ``SW-M52`` to ``SW-M61`` from the
+        ModelError: ``SW-M50`` unknown kind, ``SW-M51`` unknown or missing setting, ``SW-M52`` to ``SW-M69`` from the
             kinds.
 
     Example:
@@ -50,6 +51,10 @@ def _builder(kind: str) -> Callable[..., Built]:
         from seewhy.models.mae import build_mae_vit
 
         return build_mae_vit
+    if kind == "multi_branch":
+        from seewhy.models.multi_branch import build_multi_branch
+
+        return build_multi_branch
     raise ModelError(
         "SW-M50", f"no kind of model {kind!r}", fix=f"use one of {', '.join(KINDS)}", near=nearest(kind, KINDS)
     )

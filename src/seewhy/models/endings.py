@@ -74,7 +74,7 @@ def skipping(model: nn.Module, layer: str | None) -> Iterator[None]:
         handle.remove()
 
 
-def activation_of(outputs: Float[Tensor, "b c"]) -> Activation | None:
+def activation_of(outputs: Float[Tensor, "b c *s"]) -> Activation | None:
     """The activation that made the outputs, told by their graph where they have one, else by their values."""
     operation = _last_operation(outputs)
     for activation, name in (("log_softmax", "LogSoftmax"), ("softmax", "Softmax"), ("sigmoid", "Sigmoid")):
@@ -96,5 +96,5 @@ def _last_operation(outputs: Tensor) -> str:
     return node.name() if node is not None else ""
 
 
-def _sums_to_one(values: Float[Tensor, "b c"]) -> bool:
+def _sums_to_one(values: Float[Tensor, "b c *s"]) -> bool:
     return bool(((values.sum(dim=1) - 1).abs() <= SUM_TOLERANCE).all())

@@ -46,7 +46,7 @@ def build_torchvision(name: str, num_classes: int | None = None, kwargs: Mapping
     module: nn.Module = construct(
         "torchvision", name, lambda **them: models.get_model(name, weights=None, **(quiet | them)), settings
     )
-    head, outputs = _output_layer(module)
+    head, _, outputs = output_layer(module)
     return Built(
         module=module,
         facts={
@@ -62,12 +62,17 @@ def build_torchvision(name: str, num_classes: int | None = None, kwargs: Mapping
     )
 
 
-def _output_layer(module: nn.Module) -> tuple[str, int]:
-    """The last linear layer (a convolution in SqueezeNet), which every torchvision classifier ends in."""
+def output_layer(module: nn.Module) -> tuple[str, int, int]:
+    """The last linear layer (a convolution in SqueezeNet), which every torchvision classifier ends in.
+
+    Its name, the width of what it takes, and the number of its outputs.
+    """
     layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     linear = [(name, layer) for name, layer in layers if isinstance(layer, nn.Linear)]
     name, layer = (linear or layers)[-1]
-    return name, layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+    if isinstance(layer, nn.Linear):
+        return name, layer.in_features, layer.out_features
+    return name, layer.in_channels, layer.out_channels
 
 
 def _preprocessing(weights: Any) -> Preprocessing:

@@ -289,9 +289,14 @@ def _describe(
         grid, lies_on = _lies_on(entry, batch, places, inputs)
         on_path = gradient is not None and bool(gradient.any())
         reaches = on_path and gradient is not None and bool(_on_grid(gradient, grid).any())
-        kind, shape = type(entry.module).__name__, tuple(entry.output.shape)
+        kind, shape = _kind(entry.module), tuple(entry.output.shape)
         calls.append(LayerCall(entry.name, kind, entry.call, shape, grid, on_path, reaches, inputs, lies_on))
     return calls
+
+
+def _kind(module: nn.Module) -> str:
+    """The name of a layer's class; an empty container does what an identity does."""
+    return "Identity" if isinstance(module, nn.Sequential) and not len(module) else type(module).__name__
 
 
 def _lies_on(

@@ -24,6 +24,16 @@ def require_image(image: UInt8[np.ndarray, "h w *channels"]) -> None:
         require_picture(image)
 
 
+def require_frames(pictures: UInt8[np.ndarray, "n h w 3"]) -> None:
+    """Raise ``SW-R30`` unless ``pictures`` are 8-bit RGB, one or more."""
+    if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8 or pictures.size == 0:
+        raise RenderError(
+            "SW-R30",
+            f"expected slices or frames (N, H, W, 3) of type uint8, got {pictures.shape} and {pictures.dtype}",
+            fix="put the slices first and repeat grey values to three channels",
+        )
+
+
 def require_plane(values: Float[np.ndarray, "h w"], what: str) -> None:
     """Raise ``SW-R04`` unless ``values`` is a real-valued array of two axes with at least one cell."""
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
@@ -34,7 +44,28 @@ def require_plane(values: Float[np.ndarray, "h w"], what: str) -> None:
         )
 
 
-def require_unit(values: Float[np.ndarray, "h w"]) -> None:
+def require_values(values: Float[np.ndarray, "*size"], what: str) -> None:
+    """Raise ``SW-R04`` unless ``values`` is a real-valued array with at least one axis and one cell."""
+    if values.ndim == 0 or values.size == 0 or values.dtype.kind not in "fiub":
+        raise RenderError(
+            "SW-R04",
+            f"expected {what} of shape (t,), (h, w) or (d, h, w) with real numbers, got {values.shape} and "
+            f"{values.dtype}",
+            fix="pass the map of one record, not empty",
+        )
+
+
+def require_size(values: Float[np.ndarray, "*cells"], size: tuple[int, ...]) -> None:
+    """Raise ``SW-R04`` unless ``size`` has a positive length for each axis of ``values``."""
+    if len(size) != values.ndim or min(size) < 1:
+        raise RenderError(
+            "SW-R04",
+            f"expected a map of {len(size)} axes and positive lengths for the size {tuple(size)}, got {values.shape}",
+            fix="pass the map of one record, and a size for each of its axes",
+        )
+
+
+def require_unit(values: Float[np.ndarray, "*size"]) -> None:
     """Raise ``SW-R02`` unless every value lies in [0, 1]; NaN does not."""
     outside = int(values.size - np.count_nonzero((values >= 0) & (values <= 1)))
     if outside:

@@ -1,17 +1,18 @@
-"""From a raw map to the heat map a person looks at: declared scale, pixel size, place on the original."""
+"""From a raw map of any rank to the heat map a person looks at: declared scale, pixel size, place on the original."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from numpy.typing import NDArray
 
-from seewhy.render.arrays import require_plane
+from seewhy.render.arrays import require_size, require_values
 from seewhy.render.errors import RenderError
-from seewhy.render.resize import resize, sampling_matrix
+from seewhy.render.resize import resample, resize
 from seewhy.values import Geometry
 
 Scale = Literal["positive", "magnitude", "diverging"]
@@ -23,9 +24,10 @@ NEUTRAL: dict[Scale, float] = {"positive": 0.0, "magnitude": 0.0, "diverging": 0
 class Heatmap:
     """A map ready to be coloured, and what was lost on the way.
 
-    ``values`` ``(H, W)`` lie in [0, 1], and a raw zero is at ``NEUTRAL[scale]``; they are all NaN if a raw value was
-    not finite, so that nothing paints them by mistake. ``low`` and ``high`` are the extremes of the finite raw values,
-    ``reference`` is the raw value drawn at full colour. ``zero``: the map holds no evidence on this scale.
+    ``values``, ``(H, W)`` for a picture, lie in [0, 1], and a raw zero is at ``NEUTRAL[scale]``; they are all NaN if a
+    raw value was not finite, so that nothing paints them by mistake. ``low`` and ``high`` are the extremes of the
+    finite raw values, ``reference`` is the raw value drawn at full colour. ``zero``: the map holds no evidence on this
+    scale.
     """
 
     values: NDArray[np.float32]
@@ -43,8 +45,8 @@ class Heatmap:
 
 
 def heatmap(
-    raw: Float[np.ndarray, "h w"],
-    size: tuple[int, int] | None = None,
+    raw: Float[np.ndarray, "*cells"],
+    size: tuple[int, ...] | None = None,
     *,
     scale: Scale = "positive",
     reference: float | None = None,
@@ -58,28 +60,29 @@ def heatmap(
     picture size; between cell centres an enlarged map may therefore stay a little below 1.
 
     Args:
-        raw: ``(h, w)``, signed, any unit.
-        size: ``(H, W)`` of the result in pixels; the native size if None.
+        raw: ``(h, w)``, or ``(t,)`` of a signal, or ``(d, h, w)`` of a volume or clip; signed, any unit.
+        size: of the result, along the same axes, such as ``(H, W)`` in pixels; the native size if None.
         scale: how a raw value becomes a colour step.
         reference: raw value drawn at full colour, for a scale shared by several maps; larger values are clipped. The
             map's own peak if None.
         floor: peaks up to this raw value are rounding noise and count as zero.
 
     Raises:
-        RenderError: ``SW-R04`` not two axes, ``SW-R06`` ``reference`` is not positive and finite.
+        RenderError: ``SW-R04`` no map, or ``size`` has other axes; ``SW-R06`` ``reference`` is not positive and finite.
 
     Example:
         >>> heatmap(np.array([[-3.0, 1.0, 4.0]])).values.tolist()
         [[0.0, 0.25, 1.0]]
     """
-    require_plane(raw, "a raw map")
+    require_values(raw, "a raw map")
+    size = raw.shape if size is None else tuple(size)
+    require_size(raw, size)
     if reference is not None and not (np.isfinite(reference) and reference > 0):
         raise RenderError(
             "SW-R06",
             f"expected a positive finite reference, got {reference}",
             fix="pass None to scale each map by its own peak",
         )
-    size = size or (raw.shape[0], raw.shape[1])
     low, high, nonfinite = _extremes(raw)
     peak = max(high, 0.0) if scale == "positive" else max(high, -low, 0.0)
     zero = nonfinite == 0 and not peak > floor
@@ -92,37 +95,36 @@ def heatmap(
 
 
 def place_on_original(
-    heat: Float[np.ndarray, "h w"], geometry: Geometry, outside: float = 0.0
-) -> tuple[Float32[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
-    """Carry a heat map from the model's input back to the picture it was cut from.
+    heat: Float[np.ndarray, "*input"], geometry: Geometry, outside: float = 0.0
+) -> tuple[Float32[np.ndarray, "*original"], Bool[np.ndarray, "*original"]]:
+    """Carry a heat map from the model's input back to the picture, volume or signal it was cut from.
 
     Args:
-        heat: ``(h, w)`` at the size of the model's input, finite.
+        heat: ``(h, w)`` at the size of the model's input, or of any other rank, finite.
         geometry: the resize and crop that made the input.
         outside: value of the pixels the model never saw (``NEUTRAL[scale]`` of the heat map).
 
     Returns:
-        The values ``(H, W)`` float32 at the original's size, bilinear, and the mask ``(H, W)`` of the pixels whose
-        centre lies inside the input.
+        The values ``(H, W)`` float32 at the original's size, linear along each axis, and the mask ``(H, W)`` of the
+        pixels whose centre lies inside the input.
 
     Raises:
-        RenderError: ``SW-R04`` not two axes, ``SW-R07`` the sizes do not match the geometry.
+        RenderError: ``SW-R04`` no map, ``SW-R07`` the sizes do not match the geometry.
     """
-    require_plane(heat, "a heat map")
-    if heat.shape != geometry.input or len(geometry.original) != 2:
+    require_values(heat, "a heat map")
+    if heat.shape != geometry.input:
         raise RenderError(
             "SW-R07",
             f"the heat map is {heat.shape}, its geometry goes from {geometry.original} to {geometry.input}",
             fix="bring the heat map to the input's size first: heatmap(raw, size=geometry.input)",
         )
-    axes = list(zip(geometry.input, geometry.original, geometry.scale, geometry.offset, strict=True))
-    rows, columns = (sampling_matrix(*axis) for axis in axes)
-    mask = np.logical_and.outer(*(_seen(*axis) for axis in axes))
-    values = rows @ heat.astype(np.float32, copy=False) @ columns.T
+    readings = list(zip(geometry.input, geometry.original, geometry.scale, geometry.offset, strict=True))
+    mask: Bool[np.ndarray, "*original"] = reduce(np.logical_and.outer, [_seen(*reading) for reading in readings])
+    values = resample(heat.astype(np.float32, copy=False), readings)
     return np.where(mask, values, np.float32(outside)), mask
 
 
-def _extremes(raw: Float[np.ndarray, "h w"]) -> tuple[float, float, int]:
+def _extremes(raw: Float[np.ndarray, "*cells"]) -> tuple[float, float, int]:
     finite = np.isfinite(raw)
     nonfinite = int(raw.size - np.count_nonzero(finite))
     if nonfinite == raw.size:
@@ -131,7 +133,7 @@ def _extremes(raw: Float[np.ndarray, "h w"]) -> tuple[float, float, int]:
     return float(kept.min()), float(kept.max()), nonfinite
 
 
-def _scaled(raw: Float[np.ndarray, "h w"], scale: Scale, divisor: float) -> Float32[np.ndarray, "h w"]:
+def _scaled(raw: Float[np.ndarray, "*cells"], scale: Scale, divisor: float) -> Float32[np.ndarray, "*cells"]:
     share = (raw.astype(np.float64).clip(-divisor, divisor) / divisor).astype(np.float32)
     if scale == "positive":
         return share.clip(0, None)

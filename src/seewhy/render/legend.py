@@ -23,10 +23,11 @@ def legend(
     low: str = "0",
     high: str = "max",
     diverging: bool = False,
+    backdrop: int = BACKDROP,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A colour bar between its two end labels, and the unit below.
 
-    The bar is blended over mid grey with the picture's own formula, so its colours are those on the picture.
+    The bar is blended over grey with the picture's own formula, so its colours are those on the picture.
 
     Args:
         width: of the strip in pixels.
@@ -37,6 +38,7 @@ def legend(
         low: label of the scale's start.
         high: label of the scale's end.
         diverging: the scale's zero is its middle.
+        backdrop: the grey below the colours, 255 for evidence on paper.
 
     Raises:
         RenderError: ``SW-R01`` unknown colour map, ``SW-R05`` alpha.
@@ -49,14 +51,15 @@ def legend(
     paste(line, ends[1], 0, right + gap)
     if right > left:
         thickness = max(6, round(size * 0.7))
-        paste(line, _bar(right - left, thickness, colormap, alpha, diverging), (len(line) - thickness) // 2, left)
+        bar = _bar(right - left, thickness, colormap, alpha, diverging, backdrop)
+        paste(line, bar, (len(line) - thickness) // 2, left)
     return stack([line, text_line(unit, width, size, QUIET, align="centre")])
 
 
 @lru_cache(maxsize=64)
 def _bar(
-    length: int, thickness: int, colormap: str, alpha: float, diverging: bool
+    length: int, thickness: int, colormap: str, alpha: float, diverging: bool, backdrop: int
 ) -> UInt8[np.ndarray, "thickness length 3"]:
     ramp = np.broadcast_to(np.linspace(0, 1, length), (thickness, length))
-    backdrop = np.full((thickness, length, 3), BACKDROP, np.uint8)
-    return overlay(backdrop, ramp, colormap, alpha, diverging=diverging)
+    grey = np.full((thickness, length, 3), backdrop, np.uint8)
+    return overlay(grey, ramp, colormap, alpha, diverging=diverging)

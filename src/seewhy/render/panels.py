@@ -8,18 +8,19 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from seewhy.render.arrays import require_alpha, require_picture
+from seewhy.render.captions import captioned, page_heading
+from seewhy.render.columns import GAP, MARGIN
 from seewhy.render.errors import RenderError
 from seewhy.render.heatmap import Heatmap, heatmap
-from seewhy.render.layout import paste, readable, sheet, stack
+from seewhy.render.layout import framed, paste, readable, sheet, stack
 from seewhy.render.legend import legend
 from seewhy.render.overlay import overlay
 from seewhy.render.picture import SHORTEST, text_size
-from seewhy.render.text import INK, QUIET, line_height, text_line, text_width
+from seewhy.render.text import QUIET, text_line
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 Plane = Float[np.ndarray, "_ _"]
 
-MARGIN, GAP = 24, 14
 WIDEST = 6
 LONGEST_PANEL = 640
 LEGEND_EMS = 40
@@ -63,7 +64,7 @@ def attention_sheet(
     def panel(name: str, values: Plane) -> Picture:
         return _panel(name, heatmap(values, (canvas.shape[0], canvas.shape[1])), canvas, colormap, alpha)
 
-    references = [_titled("original", "", canvas)]
+    references = [captioned("original", "", canvas)]
     if rollout is not None:
         references.append(panel("rollout", rollout))
     layers = [
@@ -71,8 +72,8 @@ def attention_sheet(
     ]
     body = _arranged(references, layers)
     size = text_size(canvas.shape[1])
-    heading = _heading(title, caption, body.shape[1], size)
-    return _on_page([heading, body, _foot(body.shape[1], size, colormap, alpha, unit)])
+    heading = page_heading(title, caption, body.shape[1], size)
+    return framed(stack([heading, body, _foot(body.shape[1], size, colormap, alpha, unit)], gap=GAP), MARGIN)
 
 
 def columns_for(references: int, heads: Sequence[int]) -> int:
@@ -114,13 +115,6 @@ def _grid(rows: Sequence[Sequence[Picture]]) -> Picture:
     return page
 
 
-def _heading(title: str, caption: str, width: int, size: int) -> Picture:
-    lines = [text_line(title, width, round(size * 1.5), INK, cut="middle")]
-    if caption:
-        lines.append(text_line(caption, width, size, QUIET))
-    return stack(lines)
-
-
 def _foot(width: int, size: int, colormap: str, alpha: float, unit: str) -> Picture:
     width = min(width, LEGEND_EMS * size)
     note = text_line("each panel has its own scale; its max is printed above it", width, size, QUIET, align="centre")
@@ -129,30 +123,8 @@ def _foot(width: int, size: int, colormap: str, alpha: float, unit: str) -> Pict
 
 def _panel(name: str, heat: Heatmap, canvas: Picture, colormap: str, alpha: float) -> Picture:
     if not heat.drawable:
-        return _titled(name, f"{heat.nonfinite} not finite" if heat.nonfinite else "all zero", canvas)
-    return _titled(name, f"max {heat.reference:.2g}", overlay(canvas, heat.values, colormap, alpha))
-
-
-def _titled(name: str, fact: str, canvas: Picture) -> Picture:
-    return stack([_panel_title(name, fact, canvas.shape[1]), canvas], gap=2)
-
-
-def _panel_title(name: str, fact: str, width: int) -> Picture:
-    """The name at the left and, in grey, a fact at the right; the name gives way."""
-    size = text_size(width)
-    aside = min(width, text_width(fact, size))
-    gap = size // 2 if fact else 0
-    strip = sheet(line_height(size), width)
-    paste(strip, text_line(name, max(0, width - aside - gap), size, INK, cut="middle"), 0, 0)
-    paste(strip, text_line(fact, aside, size, QUIET), 0, width - aside)
-    return strip
-
-
-def _on_page(parts: Sequence[Picture]) -> Picture:
-    inner = stack(parts, gap=GAP)
-    page = sheet(inner.shape[0] + 2 * MARGIN, inner.shape[1] + 2 * MARGIN)
-    paste(page, inner, MARGIN, MARGIN)
-    return page
+        return captioned(name, f"{heat.nonfinite} not finite" if heat.nonfinite else "all zero", canvas)
+    return captioned(name, f"max {heat.reference:.2g}", overlay(canvas, heat.values, colormap, alpha))
 
 
 def _require_heads(heads: Mapping[str, Float[np.ndarray, "heads rows columns"]], rollout: Plane | None) -> None:

@@ -1,0 +1,152 @@
+"""Which files or folders are the records of a data set of volumes or clips: below a root, or in a manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from seewhy.data.decoding import new_digest, revision, unreadable
+from seewhy.data.dicom_header import MAGIC, PREAMBLE, looks_like_dicom
+from seewhy.data.image_folder import class_order, entries_of, index_of, unique_ids
+from seewhy.data.manifest import class_names_of, class_number
+from seewhy.data.manifest_table import Row, read_rows
+from seewhy.data.records import RecordRef
+from seewhy.data.settings import check_directory, check_file, check_seed, check_split_ratio
+from seewhy.values import DataError
+
+PathLike = str | os.PathLike[str]
+SERIES = ".series"
+"""Stands behind a folder's name while ids are made of paths without their suffix, so that ``scan.1`` keeps its dot."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is looked for: files of these suffixes, and, with ``series``, folders that hold DICOM files."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    series: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The records of a data set and the file or folder of each."""
+
+    class_names: Sequence[str] | None
+    index: Sequence[RecordRef]
+    paths: Sequence[Path]
+
+
+def listing(
+    kind: Kind,
+    root: PathLike | None,
+    manifest: PathLike | None,
+    class_names: Sequence[str] | None,
+    split_ratio: Sequence[float],
+    seed: int,
+) -> Listing:
+    """The records of a folder laid out as :class:`seewhy.data.image_folder.ImageFolder`'s, or of a CSV or Parquet table
+    with the columns id, path, label and split (paths relative to ``root``, by default to the table's folder).
+
+    Raises ``DataError``: SW-D01 and SW-D02 a setting, SW-D03 nothing found, SW-D04 an id twice, SW-D11 a class folder
+    of another name, SW-D13 a layout that can be read in two ways, SW-D12, SW-D15 and SW-D16 from the table, SW-D101
+    neither root nor manifest, SW-D102 files of the table that are missing.
+    """
+    ratio, seed = check_split_ratio(split_ratio), check_seed(seed)
+    if manifest is not None:
+        table = check_file("manifest", manifest)
+        return _of_table(table, table.parent if root is None else check_directory("root", root), class_names)
+    if root is None:
+        raise DataError(
+            "SW-D101",
+            f"nothing says where the {kind.name} are",
+            fix="set root to their folder, or manifest to a table with the columns id, path, label and split",
+        )
+    return _of_folder(check_directory("root", root), kind, class_names, ratio, seed)
+
+
+def content_revision(path: Path) -> str:
+    """A digest of a file's bytes, or of those of the DICOM files that lie in a folder, whatever they are called."""
+    if not path.is_dir():
+        return revision(path)
+    digest = new_digest()
+    for content in sorted(revision(file) for file in path.iterdir() if file.is_file() and is_dicom(file)):
+        digest.update(content.encode())
+    return digest.hexdigest()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM does; its suffix does not matter."""
+    try:
+        with path.open("rb") as file:
+            return looks_like_dicom(file.read(PREAMBLE + len(MAGIC)))
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _of_folder(root: Path, kind: Kind, class_names: Sequence[str] | None, ratio: Sequence[float], seed: int) -> Listing:
+    paths = sorted(_walk(root, kind))
+    if not paths:
+        suffixes = ", ".join(kind.suffixes)
+        series = ", and folders of DICOM slices" if kind.series else ""
+        raise DataError(
+            "SW-D03",
+            f"no {kind.name} below {root}",
+            fix=f"expected root/train/CLASS/*, root/CLASS/* or root/* with the suffixes {suffixes}{series}",
+        )
+    entries = entries_of(paths)
+    found = sorted({entry.class_name for entry in entries if entry.class_name is not None})
+    classes = class_order(found, class_names)
+    ids = unique_ids([_named(root, path) for path in paths])
+    return Listing(classes, index_of(ids, entries, classes or (), ratio, seed), [root / path for path in paths])
+
+
+def _of_table(table: Path, root: Path, class_names: Sequence[str] | None) -> Listing:
+    rows = read_rows(table)
+    _check_there(rows, root)
+    classes = class_names_of(rows, class_names)
+    index = [RecordRef(row.record_id, row.split, class_number(row, classes)) for row in rows]
+    return Listing(classes, index, [root / row.path for row in rows])
+
+
+def _check_there(rows: Sequence[Row], root: Path) -> None:
+    missing = [f"row {row.line} (id {row.record_id!r}): {row.path}" for row in rows if not (root / row.path).exists()]
+    if missing:
+        shown = "\n    ".join(missing[:10])
+        raise DataError(
+            "SW-D102",
+            f"{len(missing)} files or folders of the table are not below {root}:\n    {shown}",
+            fix="correct the paths, or set root to what they are relative to",
+        )
+
+
+def _walk(root: Path, kind: Kind) -> Iterator[PurePosixPath]:
+    """Files of the kind's suffixes, and folders of DICOM slices; linked folders are followed once, hidden left out."""
+    seen = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        shown = sorted(file for file in files if not file.startswith("."))
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        if kind.series and here.parts and any(_holds_slice(Path(folder) / file, kind) for file in shown):
+            names.clear()
+            yield here
+            continue
+        yield from (here / file for file in shown if file.casefold().endswith(kind.suffixes))
+
+
+def _holds_slice(file: Path, kind: Kind) -> bool:
+    return not file.name.casefold().endswith(kind.suffixes) and is_dicom(file)
+
+
+def _named(root: Path, path: PurePosixPath) -> PurePosixPath:
+    """A path whose part before the last suffix is the id: ``scan.nii.gz`` has two suffixes, a folder has none."""
+    if (root / path).is_dir():
+        return PurePosixPath(f"{path}{SERIES}")
+    return PurePosixPath(str(path).removesuffix(".gz"))
