@@ -116,7 +116,11 @@ def saved(picture: Tensor, path: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output-dir", type=Path, default=Path("segmentation"))
-    output_dir = parser.parse_args().output_dir
+    explain_scenes(parser.parse_args().output_dir)
+
+
+def explain_scenes(output_dir: Path) -> None:
+    """Segmentation with its uncertainty, what two scenes share, and what moves a number."""
     output_dir.mkdir(parents=True, exist_ok=True)
     model = trained()
     random = torch.Generator().manual_seed(7)

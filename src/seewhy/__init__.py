@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seewhy.capture.probe import Probe as Probe
     from seewhy.core import Wants as Wants
+    from seewhy.data.clips import Clip as Clip
+    from seewhy.data.clips import read_clip as read_clip
     from seewhy.data.cluttered_digits import ClutteredDigits as ClutteredDigits
     from seewhy.data.cmr_acdc import CmrAcdc as CmrAcdc
     from seewhy.data.custom import CustomDataset as CustomDataset
     from seewhy.data.image_folder import ImageFolder as ImageFolder
     from seewhy.data.manifest import Manifest as Manifest
+    from seewhy.data.multi_input import MultiInput as MultiInput
+    from seewhy.data.volume_input import Percentiles as Percentiles
+    from seewhy.data.volume_input import Window as Window
+    from seewhy.data.volume_input import ZScore as ZScore
+    from seewhy.data.volumes import Volume as Volume
+    from seewhy.data.volumes import read_volume as read_volume
+    from seewhy.explain.clips import explain_clip as explain_clip
     from seewhy.explain.comparison import Comparison as Comparison
     from seewhy.explain.comparison import compare_methods as compare_methods
+    from seewhy.explain.detection import explain_detection as explain_detection
     from seewhy.explain.explainer import Explainer as Explainer
     from seewhy.explain.explainers import KPCACAM as KPCACAM
     from seewhy.explain.explainers import LIME as LIME
@@ -64,7 +74,12 @@ if TYPE_CHECKING:
     from seewhy.explain.predictions import explain_prediction as explain_prediction
     from seewhy.explain.predictions import quick_explain as quick_explain
     from seewhy.explain.predictions import visualize_batch as visualize_batch
+    from seewhy.explain.regression import explain_regression as explain_regression
     from seewhy.explain.result import Result as Result
+    from seewhy.explain.segmentation import explain_segmentation as explain_segmentation
+    from seewhy.explain.signals import explain_signal as explain_signal
+    from seewhy.explain.similarity import explain_similarity as explain_similarity
+    from seewhy.explain.volumes import explain_volume as explain_volume
     from seewhy.models.adapter import Adapter as Adapter
     from seewhy.pipeline.run import run as run
     from seewhy.pipeline.summary import Summary as Summary
@@ -119,6 +134,21 @@ _EXPLAINERS = (
 
 _HOMES = {
     **dict.fromkeys(_EXPLAINERS, "seewhy.explain.explainers"),
+    "Clip": "seewhy.data.clips",
+    "MultiInput": "seewhy.data.multi_input",
+    "Percentiles": "seewhy.data.volume_input",
+    "Volume": "seewhy.data.volumes",
+    "Window": "seewhy.data.volume_input",
+    "ZScore": "seewhy.data.volume_input",
+    "explain_clip": "seewhy.explain.clips",
+    "explain_detection": "seewhy.explain.detection",
+    "explain_regression": "seewhy.explain.regression",
+    "explain_segmentation": "seewhy.explain.segmentation",
+    "explain_signal": "seewhy.explain.signals",
+    "explain_similarity": "seewhy.explain.similarity",
+    "explain_volume": "seewhy.explain.volumes",
+    "read_clip": "seewhy.data.clips",
+    "read_volume": "seewhy.data.volumes",
     "Comparison": "seewhy.explain.comparison",
     "Explainer": "seewhy.explain.explainer",
     "Result": "seewhy.explain.result",

@@ -17,12 +17,23 @@ PROMISED = {
         "explanation.png", "comparison.png", "overlay.png", "heatmap.png", "polarity.png", "smooth.png", "rollout.png",
         "flow.png", "predictions.csv", "batch/digit_0_explanation.png", "batch/digit_5_explanation.png",
     ),
+    "interpretation/interpretation_phase2_demo.py": (
+        "detection/detections_hirescam.png", "detection/detections_integrated_gradients.png",
+        "detection/detection_by_place.png", "segmentation/segmentation_entropy.png",
+        "segmentation/segmentation_margin.png", "segmentation/similarity.png", "segmentation/regression.png",
+    ),
+    "any_rank/any_rank_demo.py": (
+        "volume.png", "volume.tiff", "volume.nii.gz", "clip.png", "clip.gif", "clip.mp4", "signal.png",
+    ),
 }  # fmt: skip
+
+PARTS = {"interpretation/detection_demo.py", "interpretation/segmentation_demo.py"}
+"""Scripts that another one runs, and that run by themselves too."""
 
 
 def test_every_example_is_listed_here() -> None:
     found = {path.relative_to(ROOT / "examples").as_posix() for path in (ROOT / "examples").rglob("*.py")}
-    assert found == set(PROMISED)
+    assert found == set(PROMISED) | PARTS
 
 
 @pytest.mark.parametrize("script", PROMISED)
@@ -32,9 +43,12 @@ def test_an_example_runs(script: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     for name in PROMISED[script]:
+        assert (tmp_path / name).stat().st_size > 0
         if name.endswith(".png"):
             with Image.open(tmp_path / name) as picture:
                 assert picture.convert("L").getextrema()[1] > 0
+    if "predictions.csv" not in PROMISED[script]:
+        return
     with (tmp_path / "predictions.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert [row["image"] for row in rows] == [f"digit_{index}" for index in range(6)]

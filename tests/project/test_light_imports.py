@@ -36,7 +36,7 @@ def test_a_light_room_brings_nothing_heavy(room: str) -> None:
     assert heavy_modules_after(every_module) == set()
 
 
-@pytest.mark.parametrize("room", ["capture", "methods", "models", "data", "pipeline"])
+@pytest.mark.parametrize("room", ["capture", "methods", "models", "data", "pipeline", "multi_input", "training"])
 def test_importing_a_room_brings_neither_hydra_nor_an_extra(room: str) -> None:
     brought = heavy_modules_after(f"import seewhy.{room}")
     assert brought & {"hydra", "omegaconf", "lightning", "pytorch_lightning", "sklearn", "nibabel"} == set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seewhy.explain.class_choice import label_of
@@ -27,3 +27,12 @@ def answer_values(found: InputsExplained, names: Sequence[str] | None) -> dict[s
         "raw": dict(found.raw),
         "notes": [*found.notes, *empty],
     }
+
+
+def predicted_words(values: Mapping[str, Any]) -> str:
+    """What a model says, for a caption; empty where it predicts no class.
+
+    >>> predicted_words({"label": "cat", "confidence": 0.971})
+    'predicted: cat, 97.1%'
+    """
+    return "" if values["confidence"] is None else f"predicted: {values['label']}, {values['confidence']:.1%}"

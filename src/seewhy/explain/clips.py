@@ -23,7 +23,7 @@ from seewhy.explain.explainers import make_explainer
 from seewhy.explain.prepared import ASSUMED
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
-from seewhy.explain.stack_result import DEFAULT_FPS, Stack, StackResult
+from seewhy.explain.stack_result import Stack, StackResult
 from seewhy.explain.warning import warn_caller
 from seewhy.models.outputs import Selector
 from seewhy.render.frames import frame_labels
@@ -76,7 +76,8 @@ def explain_clip(
     loaded = clip_input(known, _frame_preprocessing(explainer))
     found = _ask(explainer, loaded.values[None].to(explainer.study.dtype), frames_first, target_class)
     heat = _on_frames(found, loaded.geometry)
-    labels = frame_labels(len(heat), known.fps or DEFAULT_FPS)
+    numbered = [f"frame {position + 1} / {len(heat)}" for position in range(len(heat))]
+    labels = frame_labels(len(heat), known.fps) if known.fps else numbered
     stack = Stack(known.frames, heat, labels, found.reference, fps=known.fps)
     values = answer_values(found, explainer.class_names)
     values |= {"heatmap": heat, "raw": found.raw["video"], "notes": [*values["notes"], *_notes(known, loaded)]}

@@ -84,11 +84,12 @@ def detr_size(height: int, width: int) -> tuple[int, int]:
 
     Example:
         >>> detr_size(480, 640), detr_size(300, 1200)
-        ((800, 1066), (333, 1332))
+        ((800, 1066), (333, 1333))
     """
     low, high = min(height, width), max(height, width)
-    short = SHORTEST if high / low * SHORTEST <= LONGEST else round(LONGEST * low / high)
-    return (short, int(short * width / height)) if height <= width else (int(short * height / width), short)
+    exact = SHORTEST if high / low * SHORTEST <= LONGEST else LONGEST * low / high
+    short, long = round(exact), int(exact * high / low)
+    return (short, long) if height <= width else (long, short)
 
 
 def detector_input(model: nn.Module, image: ImageLike, given: Given | Recipe, dtype: torch.dtype) -> DetectorInput:

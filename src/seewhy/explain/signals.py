@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seewhy.explain.answer_values import answer_values
+from seewhy.explain.answer_values import answer_values, predicted_words
 from seewhy.explain.drawing import Destination
 from seewhy.explain.explainers import make_explainer
 from seewhy.explain.reading import Reading
@@ -105,7 +105,7 @@ def explain_signal(
         leads=leads,
         sampling_rate=sampling_rate,
         title=f"{told['method']} · {told['target_label']}" if told["target_label"] else str(told["method"]),
-        caption=_caption(told),
+        caption=predicted_words(told),
         colormap=colormap,
         reference=found.reference or None,
         note="" if found.reference else "no positive evidence: the map is zero",
@@ -114,10 +114,6 @@ def explain_signal(
     if save_path is not None:
         result.save(save_path)
     return result
-
-
-def _caption(told: Mapping[str, Any]) -> str:
-    return "" if told["confidence"] is None else f"{told['label']} · {told['confidence']:.1%}"
 
 
 def _checked(signal: NDArray[Any] | Tensor) -> Float[np.ndarray, "c t"]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seewhy.data.volumes import Volume, to_source
+from seewhy.explain.answer_values import predicted_words
 from seewhy.explain.drawing import Destination, Look
 from seewhy.explain.result import plain
 from seewhy.render.encode import encode_jpeg, encode_png
@@ -57,15 +58,13 @@ class StackResult(dict[str, Any]):
 
     def sheet(self, most: int = 12) -> UInt8[np.ndarray, "height width 3"]:
         """Evenly spaced slices or frames in one picture."""
-        said = self["label"]
-        told = f"{said} · {self['confidence']:.1%}" if said is not None and self["confidence"] is not None else ""
         return slice_grid(
             self.stack.pictures,
             self.stack.heat,
             labels=self.stack.labels,
             most=most,
             title=f"{self['method']} · {self['target_label']}" if self["target_label"] else str(self["method"]),
-            caption=told,
+            caption=predicted_words(self),
             colormap=self.look.colormap,
             alpha=self.look.alpha,
             reference=self.stack.reference or None,
