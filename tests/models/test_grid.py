@@ -58,8 +58,12 @@ def test_the_kind_of_layer_settles_what_fits_either_way() -> None:
     assert grid_of((2, 17, 17), (64,), channels="last", token_grids=[(16,)]) == Grid("tokens", (16,), 1)
 
 
+def test_time_and_depth_have_a_stride_of_their_own() -> None:
+    assert grid_of((2, 64, 16, 7, 7), (16, 112, 112)) == Grid("channels_first", (16, 7, 7))
+
+
 def test_a_convolution_is_believed_with_uneven_strides() -> None:
-    assert grid_of((2, 64, 16, 7, 7), (16, 112, 112)) is None
+    assert grid_of((2, 64, 16, 7, 14), (16, 112, 112)) is None
     assert grid_of((2, 64, 16, 7, 7), (16, 112, 112), channels="first") == Grid("channels_first", (16, 7, 7))
     assert grid_of((2, 64, 4, 24), (20, 40), channels="first") == Grid("channels_first", (4, 24))
 

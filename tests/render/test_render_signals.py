@@ -118,6 +118,16 @@ def test_of_signed_evidence_the_farthest_from_zero_survives():
     assert column_evidence(heat, 2, neutral=0.5).tolist() == [np.float32(0.1), np.float32(0.8)]
 
 
+def test_evidence_against_shows_where_a_column_holds_many_samples():
+    heat = np.full(10 * WIDTH, 0.5)
+    heat[1500] = 0.0
+    row = signal_row(np.zeros(10 * WIDTH), (0.0, 0.0), heat, look(colormap="rdbu_r", diverging=True))
+    middle = row[HEIGHT // 2]
+    expected = overlay(np.full((1, 1, 3), BARE, np.uint8), np.zeros((1, 1)), "rdbu_r", 1.0, diverging=True)[0, 0]
+    assert (middle[150] == expected).all()
+    assert (middle[[100, 149, 151, 200]] == BARE).all()
+
+
 def test_between_samples_the_evidence_is_their_line():
     assert column_evidence(np.array([0.0, 1.0]), 4).tolist() == [0.0, 0.25, 0.75, 1.0]
 
@@ -190,6 +200,13 @@ def test_a_raw_map_is_enlarged_to_the_signal_and_scaled_by_its_peak():
     )
 
 
+def test_a_raw_map_for_each_lead_is_enlarged_along_time_alone():
+    signal = np.random.default_rng(0).normal(size=(2, 80))
+    raw = np.array([[0.0, 2.0], [4.0, 4.0]])
+    heat = np.stack([np.interp((np.arange(80) + 0.5) / 40 - 0.5, [0, 1], ends) for ends in ([0.0, 0.5], [1.0, 1.0])])
+    assert np.array_equal(signal_picture(signal, raw), signal_plot(signal, heat, reference=4.0))
+
+
 def test_a_signed_raw_map_keeps_both_signs():
     signal = np.zeros((1, 900))
     page = signal_picture(signal, np.array([-1.0, 0.0, 1.0]), signed=True).astype(int)[20 : 20 + 160]
@@ -198,10 +215,19 @@ def test_a_signed_raw_map_keeps_both_signs():
     assert excess[-page.shape[1] // 3 :].sum() > 1000
 
 
-@pytest.mark.parametrize("raw", [np.zeros(5), -np.ones(5), np.full(5, np.nan), np.array([1.0, np.inf])])
-def test_what_cannot_be_drawn_leaves_bare_lines_and_a_warning(raw):
+@pytest.mark.parametrize(
+    ("raw", "signed"),
+    [
+        (np.zeros(5), False),
+        (-np.ones(5), False),
+        (np.full(5, np.nan), False),
+        (np.zeros(5), True),
+        (np.array([1.0, np.inf]), True),
+    ],
+)
+def test_what_cannot_be_drawn_leaves_bare_lines_and_a_warning(raw, signed):
     signal = np.random.default_rng(0).normal(size=(2, 300))
-    page = signal_picture(signal, raw)
+    page = signal_picture(signal, raw, signed=signed)
     warned = (page == np.array(WARNING)).all(axis=2)
     assert warned.any()
     assert not plot_colours(page)[: int(np.flatnonzero(warned.any(axis=1)).min()) - 10].any()

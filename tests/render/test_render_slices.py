@@ -102,10 +102,18 @@ def test_a_signed_map_is_white_in_the_middle_and_keeps_its_zero():
     assert len(places_of(page, blue)) == 1
 
 
+def test_the_legend_names_the_raw_value_at_full_colour():
+    pictures, raw = volume(2), blobs([4.0, 2.0])
+    heat = raw / 4
+    assert np.array_equal(slice_picture(pictures, raw), slice_grid(pictures, heat, reference=4.0))
+    assert not np.array_equal(slice_picture(pictures, raw), slice_grid(pictures, heat))
+
+
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("raw", [np.zeros((3, 2, 2)), np.full((3, 2, 2), np.nan)])
-def test_what_cannot_be_drawn_leaves_bare_slices_and_a_warning(raw):
+def test_what_cannot_be_drawn_leaves_bare_slices_and_a_warning(raw, signed):
     pictures = volume(3)
-    page = slice_picture(pictures, raw)
+    page = slice_picture(pictures, raw, signed=signed)
     assert [len(places_of(page, picture)) for picture in pictures] == [1, 1, 1]
     assert (page == np.array(WARNING)).all(axis=2).any()
     assert not (slice_picture(pictures, np.ones((3, 2, 2))) == np.array(WARNING)).all(axis=2).any()
@@ -133,7 +141,7 @@ def test_even_slices_are_the_middles_of_equal_parts():
 
 
 def test_the_slices_with_most_evidence_are_shown_in_their_own_order():
-    heat = np.array([0.1, 0.9, 0.0, 0.3, 0.3]).reshape(5, 1, 1)
+    heat = np.array([0.1, 0.3, 0.0, 0.9, 0.3]).reshape(5, 1, 1)
     assert chosen_slices(heat, 2, "evidence") == [1, 3]
     assert chosen_slices(heat, 3, "evidence") == [1, 3, 4]
 

@@ -14,8 +14,8 @@ from seewhy.values import Json, LayerError
 
 if TYPE_CHECKING:
     from seewhy.models.adapter import Adapter
+    from seewhy.models.layer_calls import LayerCall
     from seewhy.models.layers import Choice
-    from seewhy.models.trace import LayerCall
 
 HEADER = ("", "layer", "kind", "output", "grid", "layout", "prefix", "gradient")
 SHOWN = "layers with a grid on which the score has a gradient:"

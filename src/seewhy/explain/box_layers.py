@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from seewhy.core import Capture, Inputs
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
+from seewhy.models.layer_calls import LayerCall
 from seewhy.models.layers import Layer, candidates
 from seewhy.models.outputs import entries, sole_tensor
 from seewhy.models.places import orders_of
-from seewhy.models.trace import LayerCall, watchable
+from seewhy.models.trace import watchable
 from seewhy.values import LayerError
 
 LAST_OF_A_SIZE: Final = 4

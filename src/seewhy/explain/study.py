@@ -52,7 +52,8 @@ class Study:
 
         ``frames_first`` names clips that the model takes as ``(B, T, C, H, W)``.
         """
-        key = (tuple(frames_first), tuple((name, tensor.dtype, *tensor.shape[1:]) for name, tensor in inputs.items()), self._weights())
+        shapes = tuple((name, tensor.dtype, *tensor.shape[1:]) for name, tensor in inputs.items())
+        key = (tuple(frames_first), shapes, self._weights())
         with self._lock:
             if key not in self._adapters:
                 few = {name: tensor[:2] for name, tensor in inputs.items()}

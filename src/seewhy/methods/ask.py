@@ -17,7 +17,7 @@ from seewhy.capture.tokens import GlobalAttention, NoAttention, attentions_of
 from seewhy.core import Capture, Explanation, Inputs, Wants
 from seewhy.methods.fitting import in_smaller_chunks
 from seewhy.registry import METHODS, Method
-from seewhy.values import ConfigError, Json, ModelError
+from seewhy.values import ConfigError, Json, LayerError, ModelError
 
 Explain = Callable[[Probe, Inputs], Explanation]
 """Anything that explains; what combinators take and give."""
@@ -76,8 +76,17 @@ class Asked:
             return {}
         if self.layer is None or isinstance(self.layer, str):
             return probe.adapter.layers_for(self.layer)
-        each = [probe.adapter.layers_for(name) for name in self.layer]
-        return {name: layer for layers in each for name, layer in layers.items()}
+        found: dict[str, str] = {}
+        for given in self.layer:
+            for name, layer in probe.adapter.layers_for(given).items():
+                if name in found:
+                    raise LayerError(
+                        "SW-L20",
+                        f"the input {name!r} is explained through one layer, got {found[name]} and {layer}",
+                        fix="name one layer for each input, or use the method layer_fusion with layers=[...]",
+                    )
+                found[name] = layer
+        return found
 
     def tokens(self, probe: Probe) -> frozenset[int]:
         """Over how many tokens the attention is that it reads."""

@@ -17,6 +17,7 @@ from seewhy.models.borrow import borrowed, unwrapped
 from seewhy.models.calling import Passing, call_with, first_that_works, frames_second, passing_of
 from seewhy.models.endings import Activation, LastActivation, skipping
 from seewhy.models.grid import Grid
+from seewhy.models.layer_calls import LayerCall
 from seewhy.models.layers import (
     OUTPUTS,
     Choice,
@@ -34,7 +35,7 @@ from seewhy.models.notes import notes_on
 from seewhy.models.outputs import FEATURE_KEYS, LOGIT_KEYS, Selector, as_logits, pooled, selected
 from seewhy.models.places import Order, orders_of
 from seewhy.models.readers import OutputReader
-from seewhy.models.trace import LayerCall, Trace, first_call, trace_model
+from seewhy.models.trace import Trace, first_call, trace_model
 from seewhy.models.weights import device_of, dtype_of
 from seewhy.pixels import Normalisation
 from seewhy.values import LayerError, nearest
@@ -48,11 +49,12 @@ class Adapter:
 
     ``headless`` says that the outputs are features rather than logits. By default a model that calls itself so
     (``num_classes == 0``) is believed. ``normalisation`` says how the input's values came from pixels, for baselines
-    that are colours, of all inputs or of each by name; None where nobody knows. ``output_selector`` says where in the model's answer the logits are: a
-    key, an index, or a function of the answer; a ``reader`` does that for models that are no classifiers. ``passing``
-    is how the model takes its inputs, found from its signature if None. ``frames_first`` names the inputs that the
-    model takes as ``(B, T, C, H, W)``; here they are ``(B, C, T, H, W)``. The model is never moved and never given the caller's own tensors:
-    copies of the inputs follow it to its device and, where all its weights have one, to their floating-point type.
+    that are colours, of all inputs or of each by name; None where nobody knows. ``output_selector`` says where in the
+    model's answer the logits are: a key, an index, or a function of the answer; a ``reader`` does that for models that
+    are no classifiers. ``passing`` is how the model takes its inputs, found from its signature if None.
+    ``frames_first`` names the inputs that the model takes as ``(B, T, C, H, W)``; here they are ``(B, C, T, H, W)``.
+    The model is never moved and never given the caller's own tensors: copies of the inputs follow it to its device and,
+    where all its weights have one, to their floating-point type.
 
     ``notes`` are what a reader of the maps should know: training mode, a softmax at the end, answers that change from
     call to call. ``activation`` is what is still applied to the logits in ``outputs``, if anything; where it is a

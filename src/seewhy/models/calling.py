@@ -26,7 +26,7 @@ def passing_of(model: nn.Module, inputs: Inputs, told: str | None = None) -> Pas
         return _checked(told)
     if len(inputs) == 1:
         return "positional"
-    parameters = [one for one in inspect.signature(model.forward).parameters.values()]
+    parameters = list(inspect.signature(model.forward).parameters.values())
     named = {one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
     kinds = {one.kind for one in parameters}
     if set(inputs) <= named or inspect.Parameter.VAR_KEYWORD in kinds:

@@ -59,9 +59,13 @@ class Grid:
 
 
 def fits_input(size: Sequence[int], input_size: Sequence[int]) -> bool:
-    """Whether a spatial size could be the input's, shrunk by one factor on every axis (up to a cell of padding)."""
+    """Whether a spatial size could be the input's, shrunk by one factor on every axis (up to a cell of padding).
+
+    The first of three axes, time or depth, has a stride of its own.
+    """
     if not _no_larger(size, input_size):
         return False
+    size, input_size = size[-2:], input_size[-2:]
     longest = max(range(len(size)), key=lambda axis: size[axis])
     shrink = input_size[longest] / size[longest]
     return all(abs(s - i / shrink) <= max(1.0, 0.05 * s) for s, i in zip(size, input_size, strict=True))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from seewhy.models.layer_calls import LayerCall
 from seewhy.models.naming import Layer as Layer
 from seewhy.models.naming import find_layer as find_layer
-from seewhy.models.trace import LayerCall, Trace
+from seewhy.models.trace import Trace
 from seewhy.values import LayerError, nearest
 
 NO_FEATURES = {

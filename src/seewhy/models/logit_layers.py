@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.models.borrow import borrowed
+from seewhy.models.layer_calls import LayerCall
 from seewhy.models.layers import candidates
 from seewhy.models.outputs import sole_tensor
-from seewhy.models.trace import LayerCall
 from seewhy.ops import generator
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.core import Inputs
+from seewhy.models.layer_calls import LayerCall
 from seewhy.models.outputs import sole_tensor
-from seewhy.models.trace import LayerCall
 from seewhy.ops import generator
 
 Order = Literal["in place", "elsewhere", "everywhere"]

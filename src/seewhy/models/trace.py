@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,29 +16,9 @@ from seewhy.core import Inputs
 from seewhy.models.borrow import borrowed
 from seewhy.models.dependence import dependence
 from seewhy.models.endings import Activation, activation_of
-from seewhy.models.grid import Channels, Grid, frame_grid, grid_of
+from seewhy.models.layer_calls import Call, LayerCall, described_calls
 from seewhy.models.outputs import described, sole_tensor
-from seewhy.values import LayerError, ModelError
-
-
-@dataclass(frozen=True)
-class LayerCall:
-    """One call of one module: its output as the trace saw it.
-
-    ``call`` counts calls of the same module from 0; ``grid`` is None where the output has no place on the input;
-    ``on_path`` says whether the score has a non-zero gradient anywhere in it, ``reaches_target`` whether it has one
-    away from the prefix tokens. ``inputs`` are those it depends on, ``lies_on`` those of them that its grid covers.
-    """
-
-    name: str
-    kind: str
-    call: int
-    shape: tuple[int, ...]
-    grid: Grid | None
-    on_path: bool
-    reaches_target: bool
-    inputs: tuple[str, ...] = ()
-    lies_on: tuple[str, ...] = ()
+from seewhy.values import ModelError
 
 
 @dataclass(frozen=True)
@@ -69,20 +48,10 @@ class Trace:
 
 
 @dataclass
-class _Call:
-    """A module call while the trace runs."""
-
-    name: str
-    module: nn.Module
-    call: int
-    output: Tensor
-
-
-@dataclass
 class _Seen:
     """What the hooks saw: calls that put out one tensor, how often each module ran, what other outputs held."""
 
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     containers: dict[str, str] = field(default_factory=dict)
 
@@ -93,7 +62,7 @@ class _Seen:
         if tensor is None:
             self.containers[name] = described(output)
         elif tensor.is_floating_point():
-            self.calls.append(_Call(name, module, call, tensor))
+            self.calls.append(Call(name, module, call, tensor))
 
 
 def trace_model(
@@ -107,10 +76,10 @@ def trace_model(
     """Trace ``model`` on a small batch (two records are enough).
 
     ``run`` calls the model and ``logits`` picks the ``(B, C)`` outputs. The score traced is ``score`` of them, by
-    default the best output of each record, or the size of the output when there is one only. Raises ``ModelError``: SW-M04 when the outputs are not
-    finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be differentiated, SW-M09 when it
-    cannot be called on these inputs, SW-M14 when an operation does not exist in its precision, SW-M18 when gradient
-    checkpointing forbids partial gradients.
+    default the best output of each record, or the size of the output when there is one only. Raises ``ModelError``:
+    SW-M04 when the outputs are not finite, SW-M05 when no input has space or time, SW-M07 when the model cannot be
+    differentiated, SW-M09 when it cannot be called on these inputs, SW-M14 when an operation does not exist in its
+    precision, SW-M18 when gradient checkpointing forbids partial gradients.
     """
     sizes = _input_sizes(inputs)
     batch = next(iter(inputs.values())).shape[0]
@@ -130,7 +99,7 @@ def trace_model(
         found = _gradients(scores, [*(call.output for call in seen.calls), *leaves.values()])
     gradients, at_inputs = found[: len(seen.calls)], found[len(seen.calls) :]
     depends = dependence(watchable(model), run, inputs, tuple(sizes)) if seen.calls else {}
-    calls = _describe(seen.calls, gradients, batch, sizes, depends)
+    calls = described_calls(seen.calls, gradients, batch, sizes, depends)
     at_grids = [gradient for gradient, call in zip(gradients, calls, strict=True) if call.grid is not None]
     return Trace(
         calls=tuple(calls),
@@ -251,80 +220,7 @@ def _input_sizes(inputs: Inputs) -> dict[str, tuple[int, ...]]:
     return sizes
 
 
-@dataclass
-class _Place:
-    """What the calls on one input have shown so far: the grids seen, and where layers of a shape have channels."""
-
-    size: tuple[int, ...]
-    token_grids: list[tuple[int, ...]] = field(default_factory=list)
-    told: dict[tuple[int, ...], Channels | None] = field(default_factory=dict)
-
-    def grid(self, entry: _Call, batch: int) -> Grid | None:
-        """The grid of a call's output on this input, learning from it."""
-        shape = tuple(entry.output.shape)
-        if not shape or shape[0] % batch:
-            return None
-        # A block or an activation lies as the layer inside or before it did, whose kind told.
-        channels = self.told[shape] = channels_of(entry.module) or self.told.get(shape)
-        if shape[0] == batch:
-            grid = grid_of(shape, self.size, token_grids=self.token_grids, channels=channels)
-        else:
-            grid = frame_grid(shape, batch, self.size, token_grids=self.token_grids, channels=channels)
-        if grid is not None and grid.layout != "tokens" and grid.size not in self.token_grids:
-            self.token_grids.append(grid.size)
-        return grid
-
-
-def _describe(
-    seen: list[_Call],
-    gradients: list[Tensor | None],
-    batch: int,
-    sizes: Mapping[str, tuple[int, ...]],
-    depends: Mapping[tuple[str, int], tuple[str, ...]],
-) -> list[LayerCall]:
-    places = {name: _Place(size) for name, size in sizes.items()}
-    calls: list[LayerCall] = []
-    for entry, gradient in zip(seen, gradients, strict=True):
-        inputs = depends.get((entry.name, entry.call), tuple(sizes)[:1])
-        grid, lies_on = _lies_on(entry, batch, places, inputs)
-        on_path = gradient is not None and bool(gradient.any())
-        reaches = on_path and gradient is not None and bool(_on_grid(gradient, grid).any())
-        kind, shape = _kind(entry.module), tuple(entry.output.shape)
-        calls.append(LayerCall(entry.name, kind, entry.call, shape, grid, on_path, reaches, inputs, lies_on))
-    return calls
-
-
-def _kind(module: nn.Module) -> str:
-    """The name of a layer's class; an empty container does what an identity does."""
-    return "Identity" if isinstance(module, nn.Sequential) and not len(module) else type(module).__name__
-
-
-def _lies_on(
-    entry: _Call, batch: int, places: Mapping[str, _Place], inputs: tuple[str, ...]
-) -> tuple[Grid | None, tuple[str, ...]]:
-    """The grid of a call, and the inputs it lies on: of several sizes, those of the first that it fits."""
-    for name in inputs:
-        grid = places[name].grid(entry, batch)
-        if grid is not None:
-            return grid, tuple(other for other in inputs if places[other].size == places[name].size)
-    return None, ()
-
-
-def channels_of(module: nn.Module) -> Channels | None:
-    """Where a kind of layer has its channels: first if named ``...2d``, last in linear layers and layer norms."""
-    if re.search(r"[123]d", type(module).__name__) or isinstance(module, nn.GroupNorm | _ConvNd):
-        return "first"
-    return "last" if isinstance(module, nn.LayerNorm | nn.Linear | nn.Embedding) else None
-
-
-def _on_grid(gradient: Tensor, grid: Grid | None) -> Tensor:
-    try:
-        return grid.apply(gradient) if grid is not None else gradient
-    except LayerError:
-        return gradient
-
-
-def _layer_of_outputs(seen: list[_Call], outputs: Tensor) -> str | None:
+def _layer_of_outputs(seen: list[Call], outputs: Tensor) -> str | None:
     """The linear layer whose output is the outputs themselves, or was until they were read in full precision."""
     for entry in seen:
         if isinstance(entry.module, nn.Linear) and entry.output.numel() == outputs.numel():
@@ -335,7 +231,7 @@ def _layer_of_outputs(seen: list[_Call], outputs: Tensor) -> str | None:
     return None
 
 
-def _pooled_head(seen: list[_Call], outputs: Tensor) -> str | None:
+def _pooled_head(seen: list[Call], outputs: Tensor) -> str | None:
     """The convolution whose output, rectified or not, has the outputs as its means over space."""
     for entry in seen:
         if isinstance(entry.module, _ConvNd) and entry.output.shape[:2] == outputs.shape:
