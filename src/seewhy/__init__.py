@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seewhy.capture.probe import Probe as Probe
     from seewhy.core import Wants as Wants
+    from seewhy.data.clip_folder import ClipFolder as ClipFolder
     from seewhy.data.clips import Clip as Clip
     from seewhy.data.clips import read_clip as read_clip
     from seewhy.data.cluttered_digits import ClutteredDigits as ClutteredDigits
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from seewhy.data.volume_input import Percentiles as Percentiles
     from seewhy.data.volume_input import Window as Window
     from seewhy.data.volume_input import ZScore as ZScore
+    from seewhy.data.volume_folder import VolumeFolder as VolumeFolder
     from seewhy.data.volumes import Volume as Volume
     from seewhy.data.volumes import read_volume as read_volume
     from seewhy.explain.clips import explain_clip as explain_clip
@@ -135,6 +137,8 @@ _EXPLAINERS = (
 _HOMES = {
     **dict.fromkeys(_EXPLAINERS, "seewhy.explain.explainers"),
     "Clip": "seewhy.data.clips",
+    "ClipFolder": "seewhy.data.clip_folder",
+    "VolumeFolder": "seewhy.data.volume_folder",
     "MultiInput": "seewhy.data.multi_input",
     "Percentiles": "seewhy.data.volume_input",
     "Volume": "seewhy.data.volumes",

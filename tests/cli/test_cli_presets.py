@@ -33,6 +33,7 @@ NEEDED = {
     ("model", "timm"): ["model.name=resnet18"],
     ("model", "torchvision"): ["model.name=resnet18"],
     ("model", "custom"): ["model._target_=my.Net"],
+    ("model", "multi_branch"): ["model.inputs=[mnv,fluid]", "model.num_classes=4"],
     ("data", "image_folder"): ["data.root=photos"],
     ("data", "manifest"): ["data.path=list.csv"],
     ("data", "custom"): ["data._target_=my.Data"],

@@ -1,7 +1,7 @@
 """Explains the sample data in forked children and kills them, without the seconds that importing torch takes each time.
 
-Reads one JSON object per line, ``{"root", "log", "failpoint", "kill_after"}``, and answers with the child's end. Every
-child appends to ``log`` what it planned and what it committed.
+Reads JSON objects, one per line: ``{"root", "log", "kind", "failpoint", "kill_after"}``. Answers with the child's end.
+Every child appends to ``log`` what it planned and what it committed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
+from pipeline_inputs import SHAPES, Named, TwoGaps
+from pipeline_samples import ids
+from torch import nn
 
 from seewhy import ClutteredDigits, run
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.plan import Plan
 from seewhy.store.failpoints import VARIABLE
 from seewhy.store.manifest import versions
-from toys import ConvNet
+from toys import ConvNet, GapLinear
 
 os.fsync = lambda handle: None  # SIGKILL loses no written page, so the device need not be waited for here
 torch.set_num_threads(1)
@@ -47,13 +50,22 @@ class Journal:
         print("committed", shard, file=self._log)
 
 
-def explain(root: Path, log: TextIO) -> None:
-    """The run that is killed: two splits, five shards, three batches to a shard, a picture for each record."""
+def asked_of(kind: str) -> tuple[nn.Module, Any]:
+    """A model and its data: pictures, records of several inputs, or volumes."""
     torch.manual_seed(0)
-    model = ConvNet(channels=3, classes=10)
+    if kind == "pictures":
+        return ConvNet(channels=3, classes=10), ClutteredDigits(size=32, counts=RECORDS)
+    shapes = SHAPES if kind == "inputs" else {"volume": (2, 4, 6, 6)}
+    model = TwoGaps() if kind == "inputs" else GapLinear(3)
+    return model, {split: Named(ids(count, split), shapes) for split, count in RECORDS.items()}
+
+
+def explain(root: Path, log: TextIO, kind: str) -> None:
+    """The run that is killed: two splits, five shards, three batches to a shard, pictures for each record."""
+    model, data = asked_of(kind)
     run(
         model,
-        ClutteredDigits(size=32, counts=RECORDS),
+        data,
         root,
         batch_size=2,
         shard_size=SHARD,
@@ -70,7 +82,7 @@ def _run(task: dict[str, str]) -> int:
             if task.get("failpoint"):
                 os.environ[VARIABLE] = task["failpoint"]
             with Path(task["log"]).open("a", buffering=1, encoding="utf-8") as log:
-                explain(Path(task["root"]), log)
+                explain(Path(task["root"]), log, task["kind"])
             code = 0
         finally:
             os._exit(code)

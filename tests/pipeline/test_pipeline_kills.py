@@ -37,8 +37,10 @@ def run_child() -> Iterator[Runner]:
     assert server.stdin is not None
     assert server.stdout is not None
 
-    def run(root: Path, **task: object) -> int:
-        print(json.dumps({"root": str(root), "log": f"{root}.log", **task}), file=server.stdin, flush=True)
+    def run(root: Path, kind: str = "pictures", **task: object) -> int:
+        print(
+            json.dumps({"root": str(root), "log": f"{root}.log", "kind": kind, **task}), file=server.stdin, flush=True
+        )
         return int(server.stdout.readline())
 
     yield run
@@ -106,6 +108,18 @@ def test_killed_at_a_point_of_the_writer_it_goes_on(
     assert snapshot(root) != whole.files
     assert run_child(root) == 0
     require_restored(root, whole, kills=1)
+
+
+@pytest.mark.parametrize("kind", ["inputs", "volumes"])
+@pytest.mark.parametrize("failpoint", ["file.written:13", "shard.committed:2"])
+def test_killed_it_goes_on_with_records_of_every_kind(
+    tmp_path: Path, run_child: Runner, kind: str, failpoint: str
+) -> None:
+    assert run_child(tmp_path / "whole", kind) == 0
+    root = tmp_path / "run"
+    assert run_child(root, kind, failpoint=failpoint) == KILLED
+    assert run_child(root, kind) == 0
+    require_restored(root, Whole(snapshot(tmp_path / "whole"), 0), kills=1)
 
 
 def test_killed_again_and_again_at_the_same_point_it_still_ends(

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seewhy.data.records import RecordRef
+from seewhy.pipeline.gradcam_question import GradcamQuestion
 from seewhy.pipeline.plan import Chunk, Plan, check_same_data, make_plan, select
-from seewhy.pipeline.questions import EmbeddingQuestion, GradcamQuestion, Question
+from seewhy.pipeline.questions import EmbeddingQuestion, Question
 from seewhy.pipeline.settings import Settings
 from seewhy.values import SeewhyError
 
 EMBEDDING = EmbeddingQuestion("fc.input")
-QUESTIONS: tuple[Question, ...] = (EMBEDDING, GradcamQuestion("conv", (0, 1, 2)))
+LAYERS = (("image", "conv"),)
+QUESTIONS: tuple[Question, ...] = (EMBEDDING, GradcamQuestion(LAYERS, (0, 1, 2)))
 SPLITS = ("train", "val", "test")
 
 
@@ -49,7 +51,8 @@ def with_committed(history: History, index: list[RecordRef], chunk: Chunk) -> Hi
         known = dict(later.setdefault(chunk.split, {}).get(record_id, Known()).questions)
         for question in chunk.questions:
             classes = frozenset(question.classes) if isinstance(question, GradcamQuestion) else frozenset()
-            known[question.key] = known.get(question.key, frozenset()) | classes
+            for key in question.specs():
+                known[key] = known.get(key, frozenset()) | classes
         later[chunk.split][record_id] = Known(known)
     return later
 
@@ -115,8 +118,8 @@ def test_records_that_lack_the_same_share_a_chunk_and_others_do_not() -> None:
     chunks = {chunk.positions: chunk.questions for chunk in plan_of(index, history).chunks}
     assert chunks == {
         (0, 3): QUESTIONS,
-        (1,): (GradcamQuestion("conv", (0, 1, 2)),),
-        (2,): (EMBEDDING, GradcamQuestion("conv", (0, 2))),
+        (1,): (GradcamQuestion(LAYERS, (0, 1, 2)),),
+        (2,): (EMBEDDING, GradcamQuestion(LAYERS, (0, 2))),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,9 @@ from seewhy.values import ConfigError, DataError, SeewhyError, nearest
 LOADING = ("batch_size", "num_workers")
 """Settings of the data group that are the run's, not the data set's."""
 
-DATA_KINDS = ("image_folder", "manifest", "cmr_acdc", "cluttered_digits", "custom")
+DATA_KINDS = (
+    "image_folder", "manifest", "multi_input", "volumes", "clips", "cmr_acdc", "cluttered_digits", "custom",
+)  # fmt: skip
 
 
 def build_loaded_model(request: Request) -> tuple[Built, LoadReport]:
@@ -28,10 +30,14 @@ def build_loaded_model(request: Request) -> tuple[Built, LoadReport]:
     kind = request.model.get("kind") or ("custom" if "_target_" in settings else None)
     if kind is None:
         raise ConfigError(
-            "SW-F24", "the model group names no kind", fix="choose model=timm, torchvision, mae_vit or custom"
+            "SW-F24",
+            "the model group names no kind",
+            fix="choose model=timm, torchvision, mae_vit, multi_branch or custom",
         )
     if kind == "mae_vit" and settings.get("img_size") is None:
         settings["img_size"] = request.data.get("size") or 224
+    if kind == "multi_branch" and settings.get("img_size") is None:
+        settings["img_size"] = request.data.get("size")
     if kind == "timm":
         settings["kwargs"] = _sized(settings, request.data.get("size"))
     with current_directory_importable():
@@ -91,7 +97,7 @@ def build_dataset(request: Request, preprocessing: Preprocessing | None) -> Data
             fix=f"choose data=... among {', '.join(DATA_KINDS)}",
         )  # fmt: skip
     if kind == "custom":
-        return _custom(settings)
+        return _custom(settings, request.settings.frames_first or ())
     factory, follows = _factory(kind)
     known = inspect.signature(factory).parameters
     for key in settings:
@@ -117,6 +123,18 @@ def _factory(kind: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
         from seewhy.data.manifest import Manifest
 
         return Manifest, ("size", "mean", "std", "crop_ratio")
+    if kind == "multi_input":
+        from seewhy.data.multi_input import MultiInput
+
+        return MultiInput, ("size", "mean", "std", "crop_ratio")
+    if kind == "volumes":
+        from seewhy.data.volume_folder import VolumeFolder
+
+        return VolumeFolder, ()
+    if kind == "clips":
+        from seewhy.data.clip_folder import ClipFolder
+
+        return ClipFolder, ("size", "mean", "std", "crop_ratio")
     if kind == "cmr_acdc":
         from seewhy.data.cmr_acdc import CmrAcdc
 
@@ -135,7 +153,7 @@ def _as_settings(preprocessing: Preprocessing | None) -> dict[str, Any]:
     return known
 
 
-def _custom(settings: Mapping[str, Any]) -> Dataset:
+def _custom(settings: Mapping[str, Any], frames_first: Sequence[str]) -> Dataset:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -153,4 +171,4 @@ def _custom(settings: Mapping[str, Any]) -> Dataset:
                 "SW-D93", f"your data set {settings.get('_target_')!r} cannot be made: {error}",
                 fix="data._target_ is a class you can import from here, and all other data keys are its arguments",
             ) from error  # fmt: skip
-        return CustomDataset(made, **shown)
+        return CustomDataset(made, frames_first=frames_first, **shown)

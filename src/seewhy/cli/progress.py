@@ -85,7 +85,7 @@ def show_summary(console: Console, summary: Summary) -> None:
     _line(console, f"{summary.computed} computed{speed}, {summary.reused} reused, in {summary.seconds:.1f} s")
     for name, reason in summary.not_applicable.items():
         _line(console, f"{name}: not applicable: {reason}")
-    for name in ("classes", "class names"):
+    for name in ("classes", "class names", "batch size", "maps as volumes"):
         if name in summary.choices:
             _line(console, f"{name}: {summary.choices[name]}")
     if summary.failures:

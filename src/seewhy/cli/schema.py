@@ -19,8 +19,9 @@ _OTHERS = {
 _TYPES: dict[str, tuple[type, ...]] = {
     "generate_embeddings": (bool,), "generate_gradcam": (bool,), "generate_attention": (bool,), "retry_failed": (bool,),
     "seed": (int,), "min_coverage": (int, float), "output_dir": (str,), "accelerator": (str,),
-    "target_layer": (str, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
+    "target_layer": (str, list, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
     "attention_layers": (list, int), "splits": (str, list, type(None)), "record_id": (str, int, list, type(None)),
+    "frames_first": (str, list, type(None)),
     "ckpt_path": (str, type(None)), "headless": (bool, type(None)), "model": (dict,), "data": (dict,),
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from seewhy.data.records import Batch, Dataset, Record
 from seewhy.data.seeding import seeded
+from seewhy.memory import is_out_of_memory
 from seewhy.values import DataError, SeewhyError
 
 REASON_LENGTH: Final = 500
@@ -91,14 +92,16 @@ def reason_of(error: Exception) -> str:
 def stack(records: Sequence[tuple[int, Record]], failures: Sequence[tuple[int, str]]) -> list[Batch]:
     """Records of equal input names, shapes and types, stacked; groups in the order of their first record.
 
-    The records' own inputs are emptied: :func:`unstack` gives them back as views once the batch has travelled.
+    The records' own inputs are emptied: :func:`unstack` gives them back as views once the batch has travelled. A group
+    whose stack does not fit into memory is halved; a record that does not even fit alone fails.
     """
+    failed = list(failures)
     groups: dict[object, list[tuple[int, Record]]] = {}
     for position, record in records:
         kind = tuple((name, value.shape, value.dtype) for name, value in record.inputs.items())
         groups.setdefault(kind, []).append((position, record))
-    stacked = [_batch(group) for group in groups.values()] or [Batch((), (), {})]
-    return [replace(stacked[0], failures=tuple(failures)), *stacked[1:]]
+    stacked = [batch for group in groups.values() for batch in _batches(group, failed)] or [Batch((), (), {})]
+    return [replace(stacked[0], failures=tuple(failed)), *stacked[1:]]
 
 
 def unstack(batch: Batch) -> Batch:
@@ -108,6 +111,20 @@ def unstack(batch: Batch) -> Batch:
         for row, record in enumerate(batch.records)
     )
     return replace(batch, records=tuple(records))
+
+
+def _batches(group: Sequence[tuple[int, Record]], failed: list[tuple[int, str]]) -> list[Batch]:
+    try:
+        return [_batch(group)]
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = reason_of(error)
+    if len(group) == 1:
+        failed.append((group[0][0], reason))
+        return []
+    half = len(group) // 2
+    return [*_batches(group[:half], failed), *_batches(group[half:], failed)]
 
 
 def _batch(group: Sequence[tuple[int, Record]]) -> Batch:

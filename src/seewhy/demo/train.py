@@ -119,7 +119,7 @@ class Batches:
 
 def _fit(lightning: Any, module: Any, batches: Batches, output_dir: Path, epochs: int) -> Path:
     keep = lightning.pytorch.callbacks.ModelCheckpoint(dirpath=output_dir, filename="{epoch}-{step}")
-    with _quiet():
+    with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="cpu",
             devices=1,
@@ -136,7 +136,7 @@ def _fit(lightning: Any, module: Any, batches: Batches, output_dir: Path, epochs
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Without Lightning's notes on hardware, its tips, and what it does against torch's deprecations."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level

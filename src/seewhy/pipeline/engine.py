@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from seewhy.capture.probe import Probe
 from seewhy.core import Inputs
 from seewhy.data.batching import reason_of
 from seewhy.data.records import Batch, Record
+from seewhy.memory import is_out_of_memory, release
 from seewhy.models.adapter import Adapter
 from seewhy.models.heads import prediction
 from seewhy.pipeline.questions import Question, answer_all, union_of_wants
@@ -37,11 +39,28 @@ class Explained:
         return None if self.probabilities is None else int(self.probabilities.argmax())
 
 
-class Engine:
-    """Answers a fixed set of questions, one batch at a time."""
+@dataclass(frozen=True)
+class _Fault:
+    """Why an attempt failed, and whether for want of memory."""
 
-    def __init__(self, adapter: Adapter, questions: Sequence[Question], *, tokens: int | None) -> None:
+    reason: str
+    memory: bool
+
+
+class Engine:
+    """Answers a fixed set of questions, one batch at a time.
+
+    A batch that does not fit into memory is cut: ``batch_size`` is halved until one fits, and stays so for this engine.
+    Which parts are tried depends on ``batch_size`` and on the batches this engine has seen alone, so that an engine for
+    each chunk computes the same whether or not the run was interrupted before it.
+    """
+
+    def __init__(
+        self, adapter: Adapter, questions: Sequence[Question], *, tokens: Collection[int] | None, batch_size: int
+    ) -> None:
         targets = [target for question in questions for target in question.targets()]
+        self.batch_size = batch_size
+        """The most records that go through the model together; smaller once memory did not suffice."""
         self._adapter = adapter
         self._questions = tuple(questions)
         self._wants = union_of_wants(questions)
@@ -51,20 +70,34 @@ class Engine:
         """One result per record of the batch, reading failures included."""
         for position, reason in batch.failures:
             yield Explained(position, stage="read", error=reason)
-        if not batch.records:
-            return
-        try:
-            yield from self._ask(batch.positions, batch.records, batch.inputs)
-        except Exception as error:  # noqa: BLE001  the record boundary: the batch is asked again, one by one
-            yield from self._one_by_one(batch, error)
+        waiting = deque(batch.parts(self.batch_size))
+        while waiting:
+            part = waiting.popleft()
+            if len(part.records) > self.batch_size:
+                waiting.extendleft(reversed(part.parts(self.batch_size)))
+                continue
+            found = self._attempt(part)
+            if not isinstance(found, _Fault):
+                yield from found
+            elif found.memory and len(part.records) > 1:
+                release()
+                while self.batch_size >= len(part.records):
+                    self.batch_size //= 2
+                waiting.appendleft(part)
+            elif len(part.records) > 1:
+                waiting.extendleft(reversed(part.parts(1)))
+            else:
+                if found.memory:
+                    release()
+                stage = "memory" if found.memory else "model"
+                yield Explained(part.positions[0], part.records[0], stage=stage, error=found.reason)
 
-    def _one_by_one(self, batch: Batch, error: Exception) -> Iterator[Explained]:
-        if len(batch.records) == 1:
-            yield Explained(batch.positions[0], batch.records[0], stage="model", error=reason_of(error))
-            return
-        for row, (position, record) in enumerate(zip(batch.positions, batch.records, strict=True)):
-            single = {name: tensor[row : row + 1] for name, tensor in batch.inputs.items()}
-            yield from self.explain(Batch((position,), (record,), single))
+    def _attempt(self, batch: Batch) -> list[Explained] | _Fault:
+        """The results; or what went wrong, in words: the error itself would keep alive every tensor of the attempt."""
+        try:
+            return self._ask(batch.positions, batch.records, batch.inputs)
+        except Exception as error:  # noqa: BLE001  the record boundary: the batch is asked again, in parts
+            return _Fault(reason_of(error), is_out_of_memory(error))
 
     def _ask(self, positions: Sequence[int], records: Sequence[Record], inputs: Inputs) -> list[Explained]:
         capture = self._probe.capture(inputs, self._wants)

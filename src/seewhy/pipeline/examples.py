@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core import Inputs
-from seewhy.data.batching import load_batches
+from seewhy.data.batching import load_batches, reason_of
 from seewhy.data.records import Dataset
+from seewhy.memory import is_out_of_memory
 from seewhy.models.adapter import Adapter, Precision
-from seewhy.values import DataError
+from seewhy.values import ConfigError, DataError
 
 MOST_READ = 32
 MOST_ALONE = 4
@@ -40,19 +41,26 @@ def understand(
     *,
     headless: bool | None,
     precision: Precision,
+    frames_first: Sequence[str] = (),
 ) -> tuple[Adapter, Inputs]:
     """The model traced on the first of the candidates that it can be run on, and that candidate.
 
-    Raises what the first candidate met where all fail.
+    Raises what the first candidate met where all fail; ``ConfigError`` SW-F137 where that is a lack of memory.
     """
     errors: list[Exception] = []
     for example in candidates:
         try:
-            adapter = Adapter(model, example, headless=headless, precision=precision)
+            adapter = Adapter(model, example, headless=headless, precision=precision, frames_first=frames_first)
         except Exception as error:  # noqa: BLE001  a record that breaks the model must not cost the others theirs
             errors.append(error)
             continue
         return adapter, example
+    if is_out_of_memory(errors[0]):
+        raise ConfigError(
+            "SW-F137",
+            f"memory does not suffice for two records, which the model is understood on: {reason_of(errors[0])}",
+            fix="make the inputs smaller (data.size, data.frames), or choose accelerator=cpu or a larger machine",
+        ) from errors[0]
     raise errors[0]
 
 

@@ -43,7 +43,7 @@ def export_embeddings(
     embedding the directory holds is written, asked for in this run or before: changed content leaves them all.
     """
     for key in sorted(key for key, spec in directory.questions.items() if spec["kind"] == EmbeddingQuestion.kind):
-        suffix = layer_suffix(key, EmbeddingQuestion.kind, found)
+        suffix = layer_suffix(key.partition("@")[2], found.default_layers.get(EmbeddingQuestion.kind, ""))
         for split in reader.splits:
             known = set(reader.records(split, key))
             if order := [ref.record_id for ref in index if ref.split == split and ref.record_id in known]:

@@ -1,4 +1,4 @@
-"""The pictures of a record: Grad-CAM overlays and the attention sheet, drawn in worker threads."""
+"""The files that show a record: Grad-CAM of each input, all inputs on one page, and the attention sheet."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
+from seewhy.data.records import Space, View
 from seewhy.pipeline.applicable import Applicable, layer_suffix
-from seewhy.pipeline.questions import ROLLOUT, AttentionQuestion, GradcamQuestion, Question
+from seewhy.pipeline.attention_question import AttentionQuestion
+from seewhy.pipeline.evidence import common_reference
+from seewhy.pipeline.gradcam_question import GradcamQuestion
+from seewhy.pipeline.map_picture import Look, Words, as_plane, map_picture, plane_of
+from seewhy.pipeline.map_volume import map_volume
+from seewhy.pipeline.questions import Question
 from seewhy.render.encode import encode_png
+from seewhy.render.heatmap import heatmap
+from seewhy.render.inputs_figure import inputs_figure
 from seewhy.render.panels import attention_sheet
-from seewhy.render.picture import overlay_picture
-from seewhy.values import Answer, Artifact
+from seewhy.store.names import safe_name
+from seewhy.values import Answer, Artifact, Geometry
 
 
 class WriteFile(Protocol):
@@ -25,6 +33,9 @@ class WriteFile(Protocol):
 
 
 Picture = UInt8[np.ndarray, "h w 3"]
+File = tuple[str, bytes]
+SEVERAL_INPUTS = Look("jet", 0.4)
+"""How maps of several inputs are coloured, on their common page and each on its own."""
 
 
 @dataclass(frozen=True)
@@ -37,67 +48,113 @@ class Shown:
     label: int | None
     predicted: int | None
     probabilities: np.ndarray | None
+    geometry: Geometry | None = None
+    space: Space | None = None
+
+
+@dataclass(frozen=True)
+class _Class:
+    """The maps of one class: raw, by input, with what files and pictures call the class."""
+
+    maps: Mapping[str, np.ndarray]
+    shares: Mapping[str, float]
+    file_stem: str
+    words: Words
+
+    @property
+    def reference(self) -> float | None:
+        return common_reference(self.maps.values())
 
 
 @dataclass(frozen=True)
 class Painter:
-    """Draws and writes every picture that a set of questions promises; safe to call from several threads."""
+    """Draws and writes every picture that a set of questions promises; safe to call from several threads.
+
+    ``views_of`` makes a record's inputs visible. ``volumes`` says whether maps of volumes are also written as NIfTI.
+    """
 
     found: Applicable
-    picture_of: Callable[[Mapping[str, Tensor]], Picture]
+    views_of: Callable[[Mapping[str, Tensor]], Mapping[str, View]]
     class_names: Sequence[str] | None
     write_file: WriteFile
+    volumes: bool = True
 
     def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> tuple[Artifact, ...]:
         """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
-        picture = self.picture_of(shown.inputs)
+        views = self.views_of(shown.inputs)
         drawn: list[tuple[str, bytes, str]] = []
         for question in questions:
             if isinstance(question, GradcamQuestion):
-                pages = self._gradcam(picture, shown, question, answers[question.key])
+                files = self._gradcam(views, shown, question, answers)
             elif isinstance(question, AttentionQuestion):
-                pages = self._attention(picture, shown, question, answers)
+                files = self._attention(views[question.input_name], shown, question, answers)
             else:
                 continue
-            drawn += [(path, encode_png(page), question.kind) for path, page in pages]
-        return tuple(self.write_file(path, png, kind=kind, record_id=shown.record_id) for path, png, kind in drawn)
+            drawn += [(path, data, question.kind) for path, data in files]
+        return tuple(self.write_file(path, data, kind=kind, record_id=shown.record_id) for path, data, kind in drawn)
 
     def _gradcam(
-        self, picture: Picture, shown: Shown, question: GradcamQuestion, answer: Answer
-    ) -> Iterator[tuple[str, Picture]]:
-        suffix = layer_suffix(question.key, question.kind, self.found)
-        for index, raw_map in enumerate(answer.values):
-            chosen = answer.classes[index] if answer.classes else None
-            stem = f"class_{chosen}" if chosen is not None else "embedding"
+        self, views: Mapping[str, View], shown: Shown, question: GradcamQuestion, answers: Mapping[str, Answer]
+    ) -> Iterator[File]:
+        folder = f"gradcam/{shown.file_name}"
+        default = self.found.default_layers.get(question.kind, "")
+        suffix = layer_suffix(",".join(question.inputs_of), default)
+        for one in self._classes(shown, question, answers):
+            if not question.several:
+                (name, raw), *_ = one.maps.items()
+                yield f"{folder}/{one.file_stem}{suffix}.png", encode_png(map_picture(views[name], raw, one.words))
+                yield from self._volume(f"{folder}/{one.file_stem}{suffix}", raw, shown)
+                continue
+            for name, layer in question.layers:
+                own = layer_suffix(layer, self.found.target_layers.get(name, ""))
+                path = f"{folder}/{safe_name(name)}_{one.file_stem}{own}.png"
+                yield path, encode_png(_of_input(name, views[name], one))
+            pictures = {n: view for n, view in views.items() if isinstance(view, np.ndarray) and view.ndim == 3}
+            if len(pictures) == len(views):
+                yield f"{folder}/{one.file_stem}{suffix}.png", encode_png(_page(pictures, one))
+
+    def _classes(self, shown: Shown, question: GradcamQuestion, answers: Mapping[str, Answer]) -> Iterator[_Class]:
+        found = {name: answers[question.key_of(layer)] for name, layer in question.layers}
+        shares = answers.get(question.shares_key or "")
+        first = next(iter(found.values()))
+        for index in range(len(first.values)):
+            chosen = first.classes[index] if first.classes else None
             unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
-            page = overlay_picture(
-                picture,
-                _as_plane(raw_map),
-                title=shown.record_id,
-                caption=self._caption(shown, chosen),
-                unit=unit,
+            yield _Class(
+                {name: answer.values[index] for name, answer in found.items()},
+                {} if shares is None else dict(zip(found, map(float, shares.values[index]), strict=True)),
+                f"class_{chosen}" if chosen is not None else "embedding",
+                Words(shown.record_id, self._caption(shown, chosen), unit),
             )
-            yield f"gradcam/{shown.file_name}/{stem}{suffix}.png", page
+
+    def _volume(self, stem: str, raw: np.ndarray, shown: Shown) -> Iterator[File]:
+        if raw.ndim != 3 or shown.space is None or shown.geometry is None:
+            return
+        if self.volumes:
+            yield f"{stem}.nii.gz", map_volume(raw, shown.geometry, shown.space)
+        else:
+            self.found.choices["maps as volumes"] = "not written: pip install 'seewhy[medical]'"
 
     def _attention(
-        self, picture: Picture, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
-    ) -> Iterator[tuple[str, Picture]]:
+        self, view: View, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
+    ) -> Iterator[File]:
         heads = {
             f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)
         }
+        flow = answers[question.rollout_key].values
         whose = "paid by the class token" if question.attention.query == "class token" else "paid by all patches"
+        over = ", mean over depth" if flow.ndim == 3 else ""
         page = attention_sheet(
-            picture,
-            {name: np.stack([_as_plane(head) for head in maps]) for name, maps in heads.items()},
-            _as_plane(answers[ROLLOUT].values),
+            plane_of(view),
+            {name: np.stack([as_plane(head) for head in maps]) for name, maps in heads.items()},
+            as_plane(flow),
             title=shown.record_id,
             caption="" if shown.predicted is None else self._caption(shown, shown.predicted),
-            unit=f"attention {whose}",
+            unit=f"attention {whose}{over}",
         )
-        yield (
-            f"attention_maps/{shown.file_name}_attention{layer_suffix(question.key, question.kind, self.found)}.png",
-            page,
-        )
+        suffix = layer_suffix(question.key.partition("@")[2], str(question.attention.calls - 1))
+        of_input = f"/{safe_name(question.input_name)}" if question.several else ""
+        yield f"attention_maps/{shown.file_name}{of_input}_attention{suffix}.png", encode_png(page)
 
     def _caption(self, shown: Shown, chosen: int | None) -> str:
         if chosen is None:
@@ -122,10 +179,24 @@ def draws(questions: Sequence[Question]) -> bool:
     return any(isinstance(question, GradcamQuestion | AttentionQuestion) for question in questions)
 
 
-def _as_plane(raw_map: np.ndarray) -> np.ndarray:
-    """A map one can draw: a signal's ``(T,)`` as one row, a volume's ``(D, H, W)`` as its mean over depth."""
-    if raw_map.ndim == 1:
-        return raw_map[None]
-    while raw_map.ndim > 2:
-        raw_map = raw_map.mean(axis=0)
-    return raw_map
+def _of_input(name: str, view: View, one: _Class) -> Picture:
+    """One of several inputs, on the scale that all of them share."""
+    words = Words(one.words.title, f"{name} · {one.words.caption}", one.words.unit)
+    return map_picture(view, one.maps[name], words, look=SEVERAL_INPUTS, reference=one.reference)
+
+
+def _page(views: Mapping[str, Picture], one: _Class) -> Picture:
+    """All inputs side by side, their maps below on one scale, each with its share of the evidence."""
+    heats = {
+        name: heatmap(raw, views[name].shape[:2], reference=one.reference).values for name, raw in one.maps.items()
+    }
+    return inputs_figure(
+        views,
+        {"": heats},
+        shares={"": one.shares} if one.shares else None,
+        title=one.words.title,
+        caption=one.words.caption,
+        colormap=SEVERAL_INPUTS.colormap or "jet",
+        alpha=SEVERAL_INPUTS.alpha,
+        unit=one.words.unit,
+    )

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,15 +14,15 @@ from torch import nn
 
 from seewhy.data.batching import load_batches
 from seewhy.data.custom import CustomDataset
-from seewhy.data.records import Dataset, RecordRef
-from seewhy.models.adapter import Adapter
+from seewhy.data.records import Dataset, views_of
 from seewhy.models.fingerprint import weights_fingerprint
-from seewhy.pipeline.applicable import Applicable, applicable
+from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.engine import Engine
-from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.exports import export_embeddings, export_failures
+from seewhy.pipeline.job import Job, prepare
+from seewhy.pipeline.map_volume import can_write_volumes
 from seewhy.pipeline.pictures import Painter
-from seewhy.pipeline.plan import Plan, check_same_data, make_plan, select
+from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import Desk, OpenShard, current_revision
 from seewhy.pipeline.summary import Summary, tally
@@ -62,25 +61,6 @@ class Silent:
         """Nothing is shown."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run as its parts see it: the model understood, the data listed, the questions settled."""
-
-    dataset: Dataset
-    index: tuple[RecordRef, ...]
-    selected: tuple[int, ...]
-    adapter: Adapter
-    found: Applicable
-    settings: Settings
-    class_names: tuple[str, ...] | None
-
-    @property
-    def labels_match(self) -> bool:
-        """Whether the data set's classes are the model's."""
-        names = self.dataset.class_names
-        return self.adapter.classes > 1 and (names is None or len(names) == self.adapter.classes)
-
-
 def run(
     model: nn.Module,
     dataset: Any,
@@ -107,7 +87,7 @@ def run(
     """
     asked = Settings.of(**given) if settings is None else settings
     begun = time.monotonic()
-    records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset)
+    records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset, frames_first=asked.frames_first or ())
     job = prepare(model, records, asked, headless=headless, class_names=class_names)
     observer = observer or Silent()
     with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
@@ -130,41 +110,9 @@ def run(
         interrupted=stopped,
         splits=splits,
         failures=tuple(failure for failure in failures if (failure.split, failure.record_id) in asked_for),
-        choices=job.found.choices | _label_note(job),
+        choices=job.found.choices | job.label_note,
         not_applicable=job.found.not_applicable,
     )
-
-
-def prepare(
-    model: nn.Module,
-    dataset: Dataset,
-    settings: Settings,
-    *,
-    headless: bool | None = None,
-    class_names: Sequence[str] | None = None,
-) -> Job:
-    """Select the records and understand the model, on two of them."""
-    index = tuple(dataset.index())
-    selected = select(index, settings)
-    adapter, example = understand(
-        model,
-        examples(dataset, selected),
-        headless=headless,
-        precision=settings.precision,
-    )
-    guessed = headless is None and settings.target_classes == "auto" and _looks_like_an_encoder(adapter, dataset)
-    adapter.headless = adapter.headless or guessed
-    known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
-    found = applicable(adapter, settings, example, known)
-    if guessed:
-        found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
-    return Job(dataset, index, selected, adapter, found, settings, known)
-
-
-def _looks_like_an_encoder(adapter: Adapter, dataset: Dataset) -> bool:
-    """No layer puts out logits, and there are not as many outputs as the data has classes."""
-    classes = len(dataset.class_names) if dataset.class_names else None
-    return not adapter.headless and not adapter.has_head and adapter.trace.outputs not in (1, classes)
 
 
 def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
@@ -174,6 +122,7 @@ def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
         "data": dict(job.dataset.fingerprint()),
         "seed": job.settings.seed,
         "precision": job.settings.precision,
+        **({"frames_first": list(job.settings.frames_first)} if job.settings.frames_first else {}),
     }
 
 
@@ -208,7 +157,8 @@ def _compute(
     if not plan.chunks:
         return 0, stop()
     names = SafeNames(ref.record_id for ref in job.index)
-    painter = Painter(job.found, job.dataset.picture, job.class_names, directory.write_file)
+    views = partial(views_of, job.dataset)
+    painter = Painter(job.found, views, job.class_names, directory.write_file, can_write_volumes())
     computed = 0
     with ThreadPoolExecutor(job.settings.writer_threads, thread_name_prefix="seewhy-picture") as threads:
         desk = Desk(job.dataset, job.index, job.labels_match, names.__getitem__, painter, threads)
@@ -232,18 +182,16 @@ def _shards(job: Job, plan: Plan, desk: Desk, observer: Observer) -> Iterator[Op
     with closing(batches):
         for chunk in plan.chunks:
             shard = OpenShard(chunk, desk)
-            engine = Engine(job.adapter, chunk.questions, tokens=job.found.tokens)
+            asked = job.settings.batch_size
+            engine = Engine(job.adapter, chunk.questions, tokens=job.found.tokens, batch_size=asked)
             while not shard.full:
                 taken, failed = shard.add(engine.explain(next(batches)))
                 observer.advanced(taken, failed)
+            if engine.batch_size < asked:
+                smallest = engine.batch_size
+                job.found.choices["batch size"] = _batch_note(asked, smallest)
             yield shard
 
 
-def _label_note(job: Job) -> dict[str, str]:
-    names = job.dataset.class_names
-    if names is None or job.labels_match or job.adapter.classes < 1:
-        return {}
-    return {
-        "class names": f"not used: the data set names {len(names)} classes, the model has {job.adapter.classes} "
-        "outputs; no accuracy is given"
-    }
+def _batch_note(asked: int, used: int) -> str:
+    return f"memory did not suffice for {asked} records at once: went on with {used} (set batch_size={used})"

@@ -16,7 +16,7 @@ BEST_CLASSES = 5
 
 Chosen = Literal["auto", "all", "predicted"]
 Classes = Chosen | tuple[int | str, ...]
-_LISTS = ("splits", "record_id", "target_classes", "attention_layers")
+_LISTS = ("splits", "record_id", "target_classes", "attention_layers", "frames_first")
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,11 @@ class Settings:
 
     The names are those of the command line. ``splits`` and ``record_id`` (one or several) select records, None all.
     ``target_classes`` are those explained: ``auto`` is every class up to 20 and the five highest of each record above
-    that; names are looked up in the class names. ``attention_layers`` counts attention layers from 0, negative from the
-    end. ``shard_size`` records are committed together, and are what a kill can cost at most.
+    that; names are looked up in the class names. ``target_layer`` is one layer, or one for each of several inputs.
+    ``attention_layers`` counts attention layers from 0, negative from the end. ``batch_size`` is the most records that
+    go through the model together: where memory does not suffice it is halved until they fit. ``frames_first`` names the
+    inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
+    what a kill can cost at most.
     """
 
     splits: tuple[str, ...] | None = None
@@ -35,7 +38,7 @@ class Settings:
     generate_gradcam: bool = True
     generate_attention: bool = True
     target_classes: Classes = "auto"
-    target_layer: str | None = None
+    target_layer: str | tuple[str, ...] | None = None
     embedding_layer: str | None = None
     attention_layers: tuple[int, ...] = (-1,)
     batch_size: int = 32
@@ -46,6 +49,7 @@ class Settings:
     precision: Precision = "32"
     retry_failed: bool = False
     writer_threads: int = 2
+    frames_first: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, **given: Any) -> Settings:
@@ -64,7 +68,7 @@ class Settings:
             value = checked.get(name)
             if isinstance(value, str | int) and not (name == "target_classes" and value in get_args(Chosen)):
                 checked[name] = (value,)
-        for name in ("splits", "record_id"):
+        for name in ("splits", "record_id", "frames_first"):
             if checked.get(name) is not None:
                 checked[name] = tuple(str(item) for item in checked[name])
         return cls(**checked)
@@ -93,7 +97,7 @@ class Settings:
             )
 
     def _check_lists(self) -> None:
-        for name in _LISTS:
+        for name in (*_LISTS, "target_layer"):
             if getattr(self, name) == ():
                 raise ConfigError("SW-F03", f"{name} is empty", fix=f"name one or more, or leave {name} out")
         if isinstance(self.target_classes, tuple) and not all(type(item) in (int, str) for item in self.target_classes):

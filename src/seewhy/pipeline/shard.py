@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
 from seewhy.data.batching import reason_of
@@ -12,6 +13,9 @@ from seewhy.pipeline.engine import Explained
 from seewhy.pipeline.pictures import Painter, Shown, draws
 from seewhy.pipeline.plan import Chunk
 from seewhy.values import Artifact, Json, RecordRow, StoreError
+
+MOST_WAITING = 32
+"""Records whose pictures may wait to be drawn."""
 
 Commit = Callable[[str, list[RecordRow], dict[str, Json]], str]
 
@@ -40,6 +44,8 @@ class Desk:
             label=row.label if self.labels_match else None,
             predicted=explained.predicted,
             probabilities=explained.probabilities,
+            geometry=explained.record.geometry,
+            space=explained.record.space,
         )
         return row, self.threads.submit(self.painter.paint, shown, chunk.questions, explained.answers)
 
@@ -51,15 +57,24 @@ class OpenShard:
         self.chunk = chunk
         self._desk = desk
         self._rows: dict[int, tuple[RecordRow, Future[tuple[Artifact, ...]] | None]] = {}
+        self._waiting: deque[Future[tuple[Artifact, ...]]] = deque()
 
     def add(self, results: Iterable[Explained]) -> tuple[int, int]:
         """Take results in; how many there were, and how many of them failed."""
         taken = failed = 0
         for explained in results:
-            self._rows[explained.position] = self._desk.row(self.chunk, explained)
+            _, files = self._rows[explained.position] = self._desk.row(self.chunk, explained)
+            self._keep_up(files)
             taken += 1
             failed += bool(explained.error)
         return taken, failed
+
+    def _keep_up(self, files: Future[tuple[Artifact, ...]] | None) -> None:
+        """Let the model wait for the pictures where too many of them hold their records' inputs in memory."""
+        if files is not None:
+            self._waiting.append(files)
+        if len(self._waiting) > MOST_WAITING:
+            wait([self._waiting.popleft()])
 
     @property
     def full(self) -> bool:
@@ -69,7 +84,7 @@ class OpenShard:
     def commit(self, commit: Commit) -> str:
         """Wait for the pictures, then make the shard; the name it got."""
         specs = _specs(self.chunk)
-        rows = [_promised(_with_files(*self._rows[position]), specs) for position in self.chunk.positions]
+        rows = [_promised(_with_files(*self._rows[position]), self.chunk) for position in self.chunk.positions]
         return commit(self.chunk.split, rows, specs)
 
 
@@ -77,9 +92,12 @@ def _specs(chunk: Chunk) -> dict[str, Json]:
     return {key: spec for question in chunk.questions for key, spec in question.specs().items()}
 
 
-def _promised(row: RecordRow, specs: Mapping[str, Json]) -> RecordRow:
+def _promised(row: RecordRow, chunk: Chunk) -> RecordRow:
     """The row without answers that only its pictures needed, since an earlier row holds them."""
-    return replace(row, answers={key: answer for key, answer in row.answers.items() if key in specs})
+    if row.status == "failed":
+        return row
+    kept = {key: answer for question in chunk.questions for key, answer in question.promised(row.answers).items()}
+    return replace(row, answers=kept)
 
 
 def _with_files(row: RecordRow, files: Future[tuple[Artifact, ...]] | None) -> RecordRow:

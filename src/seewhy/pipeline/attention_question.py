@@ -1,0 +1,80 @@
+"""The question where attention goes: heads of chosen layers and the rollout, for one input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seewhy.capture.tokens import GlobalAttention
+from seewhy.core import Capture, Target, Wants
+from seewhy.methods.attention import attention_heads, rollout
+from seewhy.pipeline.questions import Answers, as_numpy
+from seewhy.values import Answer, Json
+
+
+@dataclass(frozen=True)
+class AttentionQuestion:
+    """The heads of chosen attention layers over the tokens of one input, and the rollout over all of them.
+
+    ``layers`` count that input's attention calls. ``rollout_known``: a record's rollout is committed already; the sheet
+    shows it again, no row holds it twice. ``several``: the model has other inputs, so that keys name this one.
+    """
+
+    attention: GlobalAttention
+    layers: tuple[int, ...]
+    rollout_known: bool = False
+    input_name: str = ""
+    several: bool = False
+    kind = "attention"
+
+    @property
+    def key(self) -> str:
+        return f"attention{self._of}@{','.join(map(str, self.layers))}"
+
+    @property
+    def rollout_key(self) -> str:
+        """The key of the rollout, which is the same for every choice of layers."""
+        return f"rollout{self._of}"
+
+    @property
+    def _of(self) -> str:
+        return f":{self.input_name}" if self.several else ""
+
+    def specs(self) -> dict[str, Json]:
+        source: dict[str, Json] = {"kind": self.kind, "of": self.attention.calls, "query": self.attention.query}
+        source |= {"input": self.input_name} if self.several else {}
+        heads = {self.key: source | {"method": "attention_heads", "layers": list(self.layers)}}
+        return heads if self.rollout_known else {**heads, self.rollout_key: source | {"method": "rollout"}}
+
+    def promised(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+        return {key: answers[key] for key in self.specs()}
+
+    def missing(self, answered: Mapping[str, frozenset[int]]) -> AttentionQuestion | None:
+        return None if self.key in answered else replace(self, rollout_known=self.rollout_key in answered)
+
+    def wants(self) -> Wants:
+        return Wants(attention=True, heads_of=tuple(self.attention.numbers[layer] for layer in self.layers))
+
+    def targets(self) -> Sequence[Target]:
+        return ()
+
+    def answer(self, capture: Capture, first_target: int) -> Answers:
+        del first_target
+        grid, query = self.attention.grid, self.attention.query
+        attention = [capture.attention[number] for number in self.attention.numbers]
+        flowed = rollout(attention, query=query, prefix=grid.prefix)
+        flow = as_numpy(grid.tokens_to_grid(flowed[:, grid.prefix :]))
+        per_layer = [
+            as_numpy(
+                grid.tokens_to_grid(
+                    attention_heads(attention[layer], query=query, prefix=grid.prefix)[..., grid.prefix :]
+                )
+            )
+            for layer in self.layers
+        ]
+        return [
+            {self.key: Answer(np.stack([maps[record] for maps in per_layer])), self.rollout_key: Answer(flow[record])}
+            for record in range(len(flow))
+        ]

@@ -1,0 +1,87 @@
+"""What a run is about, settled before anything is computed: records selected, model understood, questions chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from seewhy.core import Inputs
+from seewhy.data.records import Dataset, RecordRef, ShowsInputs, views_of
+from seewhy.models.adapter import Adapter
+from seewhy.pipeline.applicable import Applicable, applicable
+from seewhy.pipeline.examples import examples, understand
+from seewhy.pipeline.pictures import draws
+from seewhy.pipeline.plan import select
+from seewhy.pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as its parts see it: the model understood, the data listed, the questions settled."""
+
+    dataset: Dataset
+    index: tuple[RecordRef, ...]
+    selected: tuple[int, ...]
+    adapter: Adapter
+    found: Applicable
+    settings: Settings
+    class_names: tuple[str, ...] | None
+
+    @property
+    def labels_match(self) -> bool:
+        """Whether the data set's classes are the model's."""
+        names = self.dataset.class_names
+        return self.adapter.classes > 1 and (names is None or len(names) == self.adapter.classes)
+
+    @property
+    def label_note(self) -> dict[str, str]:
+        """Why no accuracy is given, where that is so."""
+        names = self.dataset.class_names
+        if names is None or self.labels_match or self.adapter.classes < 1:
+            return {}
+        return {
+            "class names": f"not used: the data set names {len(names)} classes, the model has {self.adapter.classes} "
+            "outputs; no accuracy is given"
+        }
+
+
+def prepare(
+    model: nn.Module,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    headless: bool | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Job:
+    """Select the records and understand the model, on two of them."""
+    index = tuple(dataset.index())
+    selected = select(index, settings)
+    adapter, example = understand(
+        model,
+        examples(dataset, selected),
+        headless=headless,
+        precision=settings.precision,
+        frames_first=settings.frames_first or (),
+    )
+    guessed = headless is None and settings.target_classes == "auto" and _looks_like_an_encoder(adapter, dataset)
+    adapter.headless = adapter.headless or guessed
+    known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
+    found = applicable(adapter, settings, known)
+    _check_visible(dataset, example, found)
+    if guessed:
+        found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
+    return Job(dataset, index, selected, adapter, found, settings, known)
+
+
+def _check_visible(dataset: Dataset, example: Inputs, found: Applicable) -> None:
+    """Refuse early what would fail the pictures of every record."""
+    if draws(found.questions) and found.several and not isinstance(dataset, ShowsInputs):
+        views_of(dataset, {name: tensor[0] for name, tensor in example.items()})
+
+
+def _looks_like_an_encoder(adapter: Adapter, dataset: Dataset) -> bool:
+    """No layer puts out logits, and there are not as many outputs as the data has classes."""
+    classes = len(dataset.class_names) if dataset.class_names else None
+    return not adapter.headless and not adapter.has_head and adapter.trace.outputs not in (1, classes)
