@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from seewhy.data.image_folder import ImageFolder as ImageFolder
     from seewhy.data.manifest import Manifest as Manifest
     from seewhy.data.multi_input import MultiInput as MultiInput
+    from seewhy.data.volume_folder import VolumeFolder as VolumeFolder
     from seewhy.data.volume_input import Percentiles as Percentiles
     from seewhy.data.volume_input import Window as Window
     from seewhy.data.volume_input import ZScore as ZScore
-    from seewhy.data.volume_folder import VolumeFolder as VolumeFolder
     from seewhy.data.volumes import Volume as Volume
     from seewhy.data.volumes import read_volume as read_volume
     from seewhy.explain.clips import explain_clip as explain_clip

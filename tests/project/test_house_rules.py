@@ -115,7 +115,11 @@ RULES = [
     Rule(prints, "print('hello')", ("cli/",)),
     Rule(hydra_imports, "def f():\n    from omegaconf import OmegaConf", ("cli/",)),
     Rule(hydra_imports, "import hydra.utils", ("cli/",)),
-    Rule(matplotlib_imports, "from matplotlib.figure import Figure", ("render/plots", "render/analysis_figures", "training/")),
+    Rule(
+        matplotlib_imports,
+        "from matplotlib.figure import Figure",
+        ("render/plots", "render/analysis_figures", "training/"),
+    ),
     Rule(pyplot_imports, "from matplotlib import pyplot as plt"),
     Rule(promises, "def f():\n    raise NotImplementedError('later')"),
     Rule(user_assertions, "assert images.ndim == 4"),

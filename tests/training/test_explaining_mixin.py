@@ -16,7 +16,7 @@ import torch
 from multi_input.branch_models import SIZES, SumOfBranches, some_inputs
 from seewhy.multi_input import ComparisonVisualizer
 from seewhy.training.explaining import ExplainsInputs
-from seewhy.values import ConfigError, TargetError
+from seewhy.values import ConfigError, DataError, TargetError
 
 
 class Eyes(ExplainsInputs, SumOfBranches):
@@ -49,6 +49,13 @@ def test_inputs_may_come_by_name_or_partly_in_order_or_as_one_list() -> None:
     ):
         for name, heat in whole.items():
             np.testing.assert_array_equal(found["heatmaps"][name], heat)
+
+
+def test_an_input_given_twice_is_refused() -> None:
+    first, *_ = some_inputs(1).values()
+    with pytest.raises(DataError) as caught:
+        Eyes().analyze_prediction_with_gradcam(first, **some_inputs(1))
+    assert caught.value.code == "SW-D95"
 
 
 def test_what_follows_the_inputs_in_position_is_read_as_the_guide_says(tmp_path: Path) -> None:

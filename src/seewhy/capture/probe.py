@@ -150,8 +150,10 @@ class Probe:
         )
 
     def _branches(self, wants: Wants, differentiate: Sequence[Layer]) -> bool:
-        """Whether branches run beside the first differentiated layer or attention, which must not record: grad mode follows the
-        data where parameters are constants. A single branch does without, which is faster."""
+        """Whether branches run beside the first differentiated layer or attention, which must not record.
+
+        Grad mode follows the data where parameters are constants; a single branch does without, which is faster.
+        """
         return bool(differentiate or wants.attention_gradients) and len(self.adapter.spatial_inputs) > 1
 
     def _check_size(self, grids: Mapping[str, Grid], inputs: Inputs) -> None:

@@ -8,6 +8,7 @@ that say nothing of the class; ``fluid`` has nothing else.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,9 @@ class MadeRetina:
         return {"data": "made_retina", "recipe": RECIPE, "size": self.size, "seed": self.seed}
 
 
-def write_retina(eyes: MadeRetina, root: Path) -> Path:
+def write_retina(eyes: MadeRetina, root: str | os.PathLike[str]) -> Path:
     """Write every record as 8-bit PNG files, ``root/INPUT/SPLIT/CLASS/id.png``, which ``data=multi_input`` reads."""
+    root = Path(root)
     for position, ref in enumerate(eyes.index()):
         for name, image in eyes.eye(position).images.items():
             folder = root / name / ref.split / CLASSES[ref.label or 0]

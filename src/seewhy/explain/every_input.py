@@ -108,9 +108,7 @@ def each_of(answer: Answer, inputs: Inputs, asked: Asked) -> Iterator[InputsExpl
     for row in range(len(outputs)):
         raw = {name: values[row] for name, values in maps.items()}
         target = classes[row] if isinstance(classes, tuple) else classes
-        yield InputsExplained(
-            raw, sizes, scale, outputs[row], target, record_of(found, row), answer.head, answer.notes
-        )
+        yield InputsExplained(raw, sizes, scale, outputs[row], target, record_of(found, row), answer.head, answer.notes)
 
 
 def _peak(raw: Float[np.ndarray, "*s"], scale: Scale) -> float:
