@@ -14,6 +14,9 @@ from seewhy.data.batching import load_batches
 from seewhy.multi_input.batches import Unreadable
 from seewhy.pixels import Normalisation
 from seewhy.training.configuration import check_config, read_config
+from seewhy.training.example import newest_checkpoint, trained_example
+from seewhy.training.network import load_network
+from seewhy.training.records import records_of
 from seewhy.values import ConfigError, Json
 
 USUAL_SPLIT: Final = "val"
@@ -34,12 +37,9 @@ class Source:
     Raises:
         ConfigError: ``SW-F105`` to ``SW-F107``, for the configuration.
         DataError: from the data set.
-        MissingExtraError: Lightning is not installed.
     """
 
     def __init__(self, config: Path | None) -> None:
-        from seewhy.training.data_module import records_of
-
         self.is_example = config is None
         self.config = check_config(read_config(config))
         self.records = records_of(self.config.data)
@@ -68,11 +68,10 @@ class Source:
         Raises:
             ConfigError: ``SW-F108``, no checkpoint is there.
             CheckpointError: one that cannot be used.
+            MissingExtraError: the example must be trained, and Lightning is not installed.
         """
-        from seewhy.training.net_module import NetModule
-
         self.checkpoint = self._newest() if checkpoint is None else checkpoint.expanduser()
-        return NetModule.load_from_checkpoint(self.checkpoint, config=self.config.plain).eval()
+        return load_network(self.checkpoint, self.config)
 
     @property
     def normalisation(self) -> dict[str, Normalisation]:
@@ -92,8 +91,6 @@ class Source:
         }
 
     def _newest(self) -> Path:
-        from seewhy.training.example import newest_checkpoint, trained_example
-
         if not self.is_example:
             return newest_checkpoint(self.config.plain)
         started, folder = time.monotonic(), self.config.net.checkpoint_dir

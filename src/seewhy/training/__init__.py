@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from seewhy.training.data_module import DataModule as DataModule
     from seewhy.training.example import newest_checkpoint as newest_checkpoint
     from seewhy.training.example import trained_example as trained_example
+    from seewhy.training.explaining import ExplainsInputs as ExplainsInputs
     from seewhy.training.net_module import NetModule as NetModule
 
 _HOMES = {
+    "ExplainsInputs": "explaining",
     "NetModule": "net_module",
     "DataModule": "data_module",
     "read_config": "configuration",

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seewhy.data.multi_input import MultiInput
 from seewhy.data.records import Dataset
-from seewhy.demo.retina import COUNTS, INPUTS, MadeRetina
-from seewhy.training.configuration import DataTable, check_config, read_config
-from seewhy.values import ConfigError, MissingExtraError
+from seewhy.demo.retina import MadeRetina
+from seewhy.training.configuration import check_config, read_config
+from seewhy.training.records import records_of
+from seewhy.values import MissingExtraError
 
 try:
     from lightning.pytorch import LightningDataModule
@@ -87,27 +87,3 @@ def as_batch(items: Sequence[tuple[Any, ...]]) -> tuple[Tensor | list[str], ...]
     """Items ``(*pictures, label, id)`` as one batch: stacked pictures, a tensor of labels, a list of ids."""
     *pictures, labels, ids = zip(*items, strict=True)
     return *(torch.stack(picture) for picture in pictures), torch.tensor(labels), list(ids)
-
-
-def records_of(table: DataTable) -> Dataset:
-    """The data set that the table ``DataModule`` names."""
-    height, width, channels = table.image_shape
-    if table.data_path or table.label_path:
-        return MultiInput(
-            table.data_path or None,
-            table.label_path or None,
-            table.inputs,
-            [height, width],
-            channels=channels,
-            class_names=table.names(),
-            split_ratio=table.split_ratio,
-            seed=table.seed,
-        )
-    if height != width or channels != 1 or set(table.inputs) != set(INPUTS) or table.n_class != 4:
-        raise ConfigError(
-            "SW-F106",
-            f"made eyes are square and gray, of the inputs {', '.join(INPUTS)} and 4 classes; asked for image_shape "
-            f"{table.image_shape}, inputs {', '.join(table.inputs)}, n_class {table.n_class}",
-            fix="set data_path or label_path to your own pictures, or use the example's values",
-        )
-    return MadeRetina(height, table.counts or COUNTS, table.seed, class_names=table.names())

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from seewhy.demo.train import optimizer_of
 from seewhy.models.borrow import borrowed
 from seewhy.models.checkpoint import read_state_dict
-from seewhy.models.multi_branch import MultiBranch
 from seewhy.training.configuration import check_config, read_config
 from seewhy.training.explaining import ExplainsInputs
-from seewhy.values import ConfigError, MissingExtraError
+from seewhy.training.network import build_network, other_model
+from seewhy.values import MissingExtraError
 
 try:
     from lightning.pytorch import LightningModule
@@ -44,16 +44,7 @@ class NetModule(ExplainsInputs, LightningModule):
         self.save_hyperparameters({"config": checked.plain})
         self.config = checked
         self.class_names: Sequence[str] = checked.data.names()
-        height, width, channels = checked.data.image_shape
-        self.out = MultiBranch(
-            checked.data.inputs,
-            checked.net.backbone_name,
-            checked.data.n_class,
-            channels=channels,
-            hidden=checked.net.hidden,
-            img_size=(height, width),
-            kwargs=checked.net.backbone_kwargs,
-        )
+        self.out = build_network(checked)
         self.input_names = self.out.input_names
         self.loss = nn.CrossEntropyLoss(ignore_index=NO_LABEL)
 
@@ -81,11 +72,7 @@ class NetModule(ExplainsInputs, LightningModule):
         except RuntimeError as error:
             if "state_dict" not in str(error):
                 raise
-            raise ConfigError(
-                "SW-F109",
-                f"the checkpoint holds another model than the configuration describes: {_first_lines(error)}",
-                fix="use the configuration of the training run, or none: the checkpoint holds its own",
-            ) from error
+            raise other_model(_first_lines(error)) from error
 
     def forward(self, *pictures: Any, **by_name: Tensor) -> Float[Tensor, "b classes"]:
         """The logits of pictures ``(B, C, H, W)``, in order (``mnv, fluid, ga, drusen``) or by name."""
