@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from source_tree import ROOT
 
 from seewhy.cli.generate import generate_artifacts
+from seewhy.cli.gradcam import gradcam
 from seewhy.cli.main import seewhy
 from seewhy.store.run_reader import RunReader
 from seewhy.store.verify import verify
@@ -85,4 +87,15 @@ def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFix
     assert "test_00000 (2, 2) (64, 64)" in told
     assert "Predicted class: " in told
     assert [tuple(names[name].shape) for name in ("evidence", "signed", "smooth")] == [(90, 120), (1, 7, 7), (90, 120)]
-    assert sorted(path.name for path in newcomer.glob("*.png")) == ["comparison.png", "explanation.png"]
+    pictures = ["boxes.png", "comparison.png", "explanation.png", "regions.png", "volume.png"]
+    assert sorted(path.name for path in newcomer.glob("*.png")) == pictures
+    assert (newcomer / "eyes" / "patient_001_gradcam_visualization.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_gradcam_commands_of_the_readme_work(newcomer: Path) -> None:
+    assert [gradcam(words) for words in commands("gradcam")] == [0, 0]
+    assert (newcomer / "eyes" / "batch" / "summary_visualization.png").is_file()
+    (session,) = (newcomer / "eyes" / "sessions").iterdir()
+    statistics = json.loads((session / "reports" / "overall_statistics.json").read_text())
+    assert statistics["splits"]["val"]["samples_processed"] == 4
