@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from torch import Tensor, nn
+from torch import nn
 
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.core import Attribution, Inputs
@@ -19,8 +18,10 @@ from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
 from seewhy.explain.every_input import InputsExplained, each_of
 from seewhy.explain.explained import Explained, each_record
+from seewhy.explain.given_inputs import given_inputs, stacked
 from seewhy.explain.head import head_of
 from seewhy.explain.keywords import require_settings
+from seewhy.explain.method_words import documentation_of, signature_of
 from seewhy.explain.prepared import ImageLike, Prepared, chunks_of_one_shape, each_image, prepare
 from seewhy.explain.reading import Reading, require_model
 from seewhy.explain.recipe import Given, Recipe
@@ -33,8 +34,8 @@ from seewhy.models.layers import find_layer
 from seewhy.models.outputs import Selector
 from seewhy.ops import chunks
 from seewhy.pixels import Normalisation
-from seewhy.registry import METHODS, Method
-from seewhy.values import ConfigError, DataError
+from seewhy.registry import METHODS
+from seewhy.values import ConfigError
 
 Heat = Float32[np.ndarray, "height width"]
 CPU_CHUNK: Final = 4
@@ -78,9 +79,9 @@ class Explainer:
             return
         cls.method = method
         if cls.__doc__ is None:
-            cls.__doc__ = _documentation(METHODS[method])
+            cls.__doc__ = documentation_of(METHODS[method])
         if cls.__init__ is Explainer.__init__:
-            cls.__signature__ = _signature(METHODS[method])  # type: ignore[attr-defined]
+            cls.__signature__ = signature_of(METHODS[method], Explainer.__init__)  # type: ignore[attr-defined]
 
     def __init__(
         self,
@@ -233,7 +234,7 @@ class Explainer:
         return other
 
     def _answer_inputs(self, x: Any, target_class: Any, asked: Asked) -> tuple[Answer, Inputs]:
-        given = self._inputs(x)
+        given = given_inputs(x, self.recipe, self.study.dtype)
         clips = frames_first_of(given) if self._frames_first is None else tuple(self._frames_first)
         inputs = frames_second(given, clips)
         classes = class_list(target_class, len(next(iter(inputs.values()))), self.class_names)
@@ -294,34 +295,11 @@ class Explainer:
         pixels = prepare(blank, self.recipe, self.study.dtype).pixels
         return self.study.adapter({"image": pixels[None]})
 
-    def _inputs(self, x: Any) -> Inputs:
-        if isinstance(x, Mapping):
-            return {str(name): _checked(str(name), tensor) for name, tensor in x.items()}
-        if isinstance(x, Tensor):
-            return {"image": _checked("image", x[None] if x.ndim == 3 else x)}
-        prepared = [prepare(image, self.recipe, self.study.dtype) for image in each_image(x)]
-        return stacked([one.pixels for one in prepared])
-
     def __repr__(self) -> str:
         told = [type(self.model).__name__, *(f"{name}={value!r}" for name, value in self.settings.items())]
         if self._asked.layer is not None:
             told.insert(1, f"target_layer={self._asked.layer!r}")
         return f"{type(self).__name__}({', '.join(told)})"
-
-
-def stacked(pixels: Sequence[Tensor]) -> Inputs:
-    """One batch of tensors of one shape; a single one is not copied.
-
-    Raises:
-        DataError: ``SW-D54``, the shapes differ.
-    """
-    if len({tensor.shape for tensor in pixels}) > 1:
-        raise DataError(
-            "SW-D54",
-            f"one batch needs inputs of one shape, got {sorted({tuple(tensor.shape) for tensor in pixels})}",
-            fix="use explain_batch, which takes mixed sizes, or tensors of one size",
-        )
-    return {"image": pixels[0][None] if len(pixels) == 1 else torch.stack(list(pixels))}
 
 
 def require_batch_size(batch_size: object) -> None:
@@ -338,32 +316,3 @@ def _as_asked(found: Explained, normalize: bool) -> Heat:
     if found.nothing is not None:
         warn_caller(found.nothing)
     return heat
-
-
-def _checked(name: str, tensor: object) -> Tensor:
-    if not isinstance(tensor, Tensor):
-        raise DataError(
-            "SW-D55",
-            f"the input {name!r} must be a tensor (B, C, *S), got {type(tensor).__name__}",
-            fix="convert it with torch.from_numpy, or pass pictures as a list",
-        )
-    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-        raise DataError("SW-D49", f"the tensor {name!r} holds NaN or infinite values", fix="replace them first")
-    return tensor
-
-
-def _signature(method: Method) -> inspect.Signature:
-    """The constructor's parameters with the method's settings spelt out."""
-    common = list(inspect.signature(Explainer.__init__).parameters.values())[1:-1]
-    own = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
-        for name, default in method.settings.items()
-        if name != "layer"
-    ]
-    return inspect.Signature([*common, *own])
-
-
-def _documentation(method: Method) -> str:
-    settings = [f"{name}={default!r}" for name, default in method.settings.items() if name != "layer"]
-    lines = [method.purpose, "", f"Source: {method.cite}."]
-    return "\n".join([*lines, "", f"Settings: {', '.join(settings)}."] if settings else lines)

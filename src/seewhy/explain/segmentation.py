@@ -14,7 +14,7 @@ from seewhy.explain.answering import Answer, ListeningProbe
 from seewhy.explain.class_choice import class_list, label_of
 from seewhy.explain.drawing import Destination, Look
 from seewhy.explain.explained import each_record
-from seewhy.explain.explainer import stacked
+from seewhy.explain.given_inputs import stacked
 from seewhy.explain.head import Head
 from seewhy.explain.keywords import require_settings
 from seewhy.explain.label_map import label_map

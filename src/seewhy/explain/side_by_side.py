@@ -9,7 +9,8 @@ from seewhy.core import Explanation
 from seewhy.explain.answering import Answer, ListeningProbe
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.explained import Explained, each_record
-from seewhy.explain.explainer import Explainer, stacked
+from seewhy.explain.explainer import Explainer
+from seewhy.explain.given_inputs import stacked
 from seewhy.explain.head import head_of
 from seewhy.explain.prepared import ImageLike, prepare
 from seewhy.methods.together import ask_together

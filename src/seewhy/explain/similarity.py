@@ -14,7 +14,7 @@ from seewhy.core import Attribution, Inputs, Wants
 from seewhy.explain.answering import Answer
 from seewhy.explain.drawing import Destination, Look, Picture, overlay_on
 from seewhy.explain.explained import Explained, each_record
-from seewhy.explain.explainer import stacked
+from seewhy.explain.given_inputs import stacked
 from seewhy.explain.head import Head
 from seewhy.explain.keywords import require_settings
 from seewhy.explain.prepared import ImageLike, Prepared, prepare
