@@ -261,3 +261,10 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         complaint = running.stderr.read()
     assert running.returncode == 141
     assert "Traceback" not in complaint
+
+
+def test_every_input_has_its_target_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert seewhy(["layers", "demo:eyes"]) == 0
+    told = capsys.readouterr().out
+    for number, name in enumerate(("mnv", "fluid", "ga", "drusen"), 1):
+        assert f"target layer of {name}: backbone{number}." in told

@@ -113,3 +113,10 @@ def test_methods_and_their_settings_are_read() -> None:
     assert settings_by_method(["rise.seed=1", "rise.value=0.5"]) == {"rise": {"seed": 1, "value": 0.5}}
     with pytest.raises(ConfigError, match=r"METHOD\.steps="):
         settings_by_method([".steps=1"])
+
+
+def test_the_example_of_several_inputs_is_tried_in_place_of_the_guides_test(capsys: pytest.CaptureFixture[str]) -> None:
+    assert seewhy(["selftest", "demo:eyes", "--methods", "gradcam,gradcam++,smoothgrad"]) == 0
+    told = capsys.readouterr().out
+    assert "inputs 4 of 1×64×64" in told
+    assert "0 checks FAILED" in told

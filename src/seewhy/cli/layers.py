@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class Description:
     rows: tuple[Row, ...]
     target_layer: str | None
     target_why: str
+    target_layers: Mapping[str, tuple[str | None, str]]
     embedding_layer: str | None
     embedding_why: str
     attention: dict[str, Json]
@@ -80,13 +82,15 @@ def describe(opened: OpenedModel) -> Description:
 
     inputs = opened.random_inputs()
     adapter = Adapter(opened.module, inputs, headless=opened.headless or None)
-    target, target_why = _choice(lambda: adapter.target_layer)
+    targets = {name: _choice(partial(adapter.target_layer_of, name)) for name in adapter.spatial_inputs}
+    target, target_why = targets[adapter.spatial_inputs[0]]
     embedding, embedding_why = _choice(lambda: adapter.embedding_layer)
     return Description(
         outputs=f"{adapter.trace.outputs} {'features (no head)' if adapter.headless else 'outputs'}",
         trained=opened.trained,
         inputs={name: tuple(tensor.shape[1:]) for name, tensor in inputs.items()},
-        rows=_rows(adapter, target),
+        rows=_rows(adapter, {layer for layer, _ in targets.values()}),
+        target_layers=targets,
         target_layer=target,
         target_why=target_why,
         embedding_layer=embedding,
@@ -105,14 +109,14 @@ def _choice(choose: Callable[[], Choice]) -> tuple[str | None, str]:
     return found.layer, found.why
 
 
-def _rows(adapter: Adapter, target: str | None) -> tuple[Row, ...]:
+def _rows(adapter: Adapter, targets: Collection[str | None]) -> tuple[Row, ...]:
     from seewhy.models.layers import candidates
 
     eligible = {(call.name, call.call) for call in candidates(adapter.trace)}
-    return tuple(_row(call, (call.name, call.call) in eligible, target) for call in adapter.trace.calls)
+    return tuple(_row(call, (call.name, call.call) in eligible, targets) for call in adapter.trace.calls)
 
 
-def _row(call: LayerCall, candidate: bool, target: str | None) -> Row:
+def _row(call: LayerCall, candidate: bool, targets: Collection[str | None]) -> Row:
     from seewhy.models.layers import Layer
 
     grid, name = call.grid, str(Layer(call.name, call.call))
@@ -125,7 +129,7 @@ def _row(call: LayerCall, candidate: bool, target: str | None) -> Row:
         prefix=grid.prefix if grid else 0,
         gradient="yes" if call.reaches_target else "prefix only" if call.on_path else "no",
         candidate=candidate,
-        default=name == target,
+        default=name in targets,
     )
 
 
@@ -147,7 +151,7 @@ def as_text(model: str, weights: str, found: Description, *, every: bool) -> lis
     if not every:
         lines += _left_out(found)
     suits = [name for name, why in found.methods.items() if not why]
-    lines += ["", KEY, "", f"target layer     {found.target_layer or 'none'}: {found.target_why}"]
+    lines += ["", KEY, "", *_targets(found)]
     lines += [f"embedding layer  {found.embedding_layer or 'none'}: {found.embedding_why}"]
     lines += [f"attention        {_attention_text(found.attention)}"]
     lines += [f"methods          {', '.join(suits) or 'none'}"]
@@ -198,6 +202,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+def _targets(found: Description) -> list[str]:
+    """A line for the default target layer, or one for each of several inputs."""
+    if len(found.target_layers) == 1:
+        return [f"target layer     {found.target_layer or 'none'}: {found.target_why}"]
+    return [f"target layer of {name}: {layer or 'none'}: {why}" for name, (layer, why) in found.target_layers.items()]
+
+
 def _times(lengths: Sequence[int]) -> str:
     return "×".join(map(str, lengths))
 
@@ -210,6 +221,7 @@ def as_json(model: str, weights: str, found: Description, *, every: bool) -> dic
         "outputs": found.outputs,
         "inputs": {name: list(shape) for name, shape in found.inputs.items()},
         "target_layer": {"layer": found.target_layer, "why": found.target_why},
+        "target_layers": {name: {"layer": layer, "why": why} for name, (layer, why) in found.target_layers.items()},
         "embedding_layer": {"layer": found.embedding_layer, "why": found.embedding_why},
         "attention": found.attention,
         "methods": {

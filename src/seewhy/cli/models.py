@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from seewhy.pixels import Normalisation
 
 LIBRARIES = ("timm", "torchvision", "demo")
-FORMS = "timm:NAME, torchvision:NAME, demo:cnn, demo:vit, or the dotted name of your own class or function"
+EYES = "eyes"
+"""The example of several inputs, which the command `gradcam` trains."""
+FORMS = "timm:NAME, torchvision:NAME, demo:cnn, demo:vit, demo:eyes, or the dotted name of your own class or function"
 DEFAULT_SIZE = (224, 224)
 
 
@@ -75,11 +77,14 @@ class OpenedModel:
         return Normalisation(self.preprocessing.mean, self.preprocessing.std)
 
     def random_inputs(self, size: tuple[int, ...] | None = None) -> Inputs:
-        """Two records of standard normal numbers, the same in every run."""
+        """Two records of standard normal numbers for every input of the model, the same in every run."""
         import torch
 
         generator = torch.Generator().manual_seed(0)
-        return {"image": torch.randn(2, self.channels, *(size or self.size), generator=generator)}
+        each = getattr(self.module, "channels", {"image": self.channels})
+        channels = each if isinstance(each, Mapping) else {"image": self.channels}
+        shape = size or self.size
+        return {name: torch.randn(2, count, *shape, generator=generator) for name, count in channels.items()}
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +202,7 @@ def _build(request: ModelRequest) -> tuple[Built, str]:
                 "SW-F83", "the models of the demonstration are built as they were trained",
                 fix="leave --num-classes and --model-arg out",
             )  # fmt: skip
-        return _demo(name), "the weights shipped with seewhy"
+        return _demo(name), "" if name == EYES else "the weights shipped with seewhy"
     if kind == "custom":
         classes = {} if request.num_classes is None else {"num_classes": request.num_classes}
         with current_directory_importable():
@@ -218,10 +223,25 @@ def _demo(name: str) -> Built:
     from seewhy.demo.models import KINDS, SIZE, load
     from seewhy.models.built import Built, Preprocessing
 
+    if name == EYES:
+        return _eyes()
     kind = next((kind for kind in KINDS if kind == name), None)
     if kind is None:
-        raise ConfigError("SW-F80", f"the model 'demo:{name}' is not understood", fix="write demo:cnn or demo:vit")
+        known = [f"demo:{known}" for known in (*KINDS, EYES)]
+        raise ConfigError("SW-F80", f"the model 'demo:{name}' is not understood", fix=f"write {' or '.join(known)}")
     module = load(kind)
     digits = ClutteredDigits()
     feeding = Preprocessing((SIZE, SIZE), mean=digits.normalisation.mean, std=digits.normalisation.std)
     return Built(module, {"kind": "demo", "name": name}, feeding, class_names=tuple(digits.class_names or ()))
+
+
+def _eyes() -> Built:
+    """The example of several inputs, as its training begins; ``--checkpoint`` gives it the weights of a training."""
+    from seewhy.models.built import Built, Preprocessing
+    from seewhy.training.configuration import check_config, read_config
+    from seewhy.training.network import build_network
+
+    config = check_config(read_config())
+    height, width, _ = config.data.image_shape
+    feeding = Preprocessing((height, width), mean=(0.5,), std=(0.5,))
+    return Built(build_network(config), {"kind": "demo", "name": EYES}, feeding, class_names=tuple(config.data.names()))

@@ -57,7 +57,8 @@ def run_selftest(asked: argparse.Namespace) -> int:
     else:
         print("\n".join(as_table(found)))
         methods = len({finding.method for finding in found})
-        shape = "×".join(map(str, inputs["image"].shape[1:]))
+        shapes = {"×".join(map(str, tensor.shape[1:])) for tensor in inputs.values()}
+        shape = f"{len(inputs)} of {', '.join(sorted(shapes))}" if len(inputs) > 1 else next(iter(shapes))
         print(
             f"\n{methods} methods on {asked.model} ({opened.weights}), inputs {shape}, "
             f"{time.monotonic() - began:.0f} s: "

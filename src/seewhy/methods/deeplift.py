@@ -24,6 +24,9 @@ ROUNDING = 1e-5
 """What rounding alone may do to a sum of contributions, as a share of the scores."""
 
 
+MOST_NAMED = 5
+
+
 @method(
     "deeplift",
     asks=True,
@@ -119,7 +122,8 @@ def _baselines(inputs: Inputs, probe: Probe, baseline: Baseline | Literal["zero"
 
 def _does_not_add_up(residual: Float[Tensor, "k b"], change: Float[Tensor, "k b"], steps: list[str]) -> ModelError:
     worst = int(residual.abs().argmax())
-    named = f"; steps without a rule: {', '.join(steps)}" if steps else ""
+    more = f" and {len(steps) - MOST_NAMED} more" if len(steps) > MOST_NAMED else ""
+    named = f"; steps without a rule: {', '.join(steps[:MOST_NAMED])}{more}" if steps else ""
     return ModelError(
         "SW-M16",
         f"DeepLIFT's contributions miss the change of the score, {float(change.flatten()[worst]):.4g}, "

@@ -177,7 +177,11 @@ class Adapter:
     @property
     def target_layer(self) -> Choice:
         """The default layer of the first input."""
-        return self.target_layers[self.spatial_inputs[0]]
+        return self.target_layer_of(self.spatial_inputs[0])
+
+    def target_layer_of(self, name: str) -> Choice:
+        """The default layer of one input; raises ``LayerError`` where it has none."""
+        return self.target_layers[name]
 
     def _target_layer(self, name: str) -> Choice:
         found = default_layer(self.trace, name)
