@@ -12,6 +12,7 @@ from seewhy.values import ConfigError, nearest
 
 Reads = Literal["activations", "gradients", "attention", "attention_gradients", "inputs", "input_gradients"]
 Channels = Literal["sum", "largest"]
+ShareBy = Literal["sum", "mean", "nothing"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 GIVEN = {"probe", "inputs", "query", "prefix"}
 """Parameters that asking fills in; the keyword-only rest of a method's signature are its settings."""
@@ -27,6 +28,10 @@ class Method:
     how a map is made of an input-space answer per channel: their sum, or the largest magnitude. ``also`` are other
     names. A method that stands for whole ``libraries`` answers to ``captum.Saliency`` too, with that name as its
     setting ``name``.
+
+    ``share_by`` says how the evidence in maps of several inputs compares: by their sums, where a value is a part of the
+    score or of its gradient; by their means, where it is the score lost with a window around it; by nothing, where each
+    input has a unit of its own.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Method:
     cite: str
     also: tuple[str, ...]
     libraries: tuple[str, ...] = ()
+    share_by: ShareBy = "nothing"
 
     @property
     def purpose(self) -> str:
@@ -139,11 +145,17 @@ def method(
     channels: Channels = "sum",
     also: tuple[str, ...] = (),
     libraries: tuple[str, ...] = (),
+    share_by: ShareBy | None = None,
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as an attribution method and return it unchanged."""
+    """Register the decorated function as an attribution method and return it unchanged.
+
+    ``share_by`` is by default ``"sum"`` for a method that reads gradients, ``"nothing"`` for another.
+    """
+    by_default: ShareBy = "sum" if {"gradients", "input_gradients"} & set(reads) else "nothing"
+    shared = share_by or by_default
 
     def register(function: Function) -> Function:
-        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also, libraries))
+        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also, libraries, shared))
         return function
 
     return register

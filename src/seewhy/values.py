@@ -95,6 +95,18 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 5) -> list[str]:
     return list(dict.fromkeys([by_folded[match] for match in matches] + contained))[:limit]
 
 
+def different_names(given: object) -> tuple[str, ...] | None:
+    """Names as a tuple; None unless they are a sequence of one text or more, none of them empty or there twice.
+
+    Example:
+        >>> different_names(["left", "right"]), different_names("left"), different_names(["left", "left"])
+        (('left', 'right'), None, None)
+    """
+    names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
+    fine = names and all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names)
+    return names if fine else None
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Where a model input lies on its original: per spatial axis, ``input = original * scale - offset``.

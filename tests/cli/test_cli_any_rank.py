@@ -97,3 +97,6 @@ def test_a_folder_of_films_for_a_model_that_takes_frames_first(folder: Path, com
     ended = command(f"{line} data=clips data.root=films data.frames=4 data.size=8 ckpt_path=cube.ckpt {QUICK}")
     assert ended.code == 0, ended.err
     assert rows(Path("out"), "test")["test/run/a"].answers["gradcam@conv"].values.shape == (1, 4, 8, 8)
+    for what in ("mean: [0.485", "std: [0.229"):
+        assert ended.err.count(f"assumed {what}") == 2  # before the work and at the end
+    assert "assumed size" not in ended.err

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 from PIL import Image
 
 from seewhy.cli.gradcam import gradcam, parser
+from seewhy.cli.gradcam_runs import _say
 from seewhy.demo.retina import INPUTS, MadeRetina, write_retina
 
 CONFIG = """
@@ -195,3 +199,32 @@ def test_another_method_is_refused_by_the_parser(method: str, capsys: pytest.Cap
         gradcam(["--method", method])
     assert caught.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_notes_on_the_model_are_printed(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seewhy.models.adapter.notes_on", lambda *_: ("probabilities are explained",))
+    assert gradcam(["--config", "config.toml", "--save_dir", "out"]) == 0
+    assert "  note: probabilities are explained\n" in capsys.readouterr().out
+    assert gradcam(["--config", "config.toml", "--dataset", "val", "--save_dir", "whole"]) == 0
+    assert capsys.readouterr().out.count("probabilities are explained") == 1
+
+
+@pytest.mark.parametrize("module", ["seewhy.cli.main", "seewhy.cli.gradcam"])
+def test_a_command_run_as_a_module_reads_its_words(module: str) -> None:
+    found_as_here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--no-such-word"], capture_output=True, text=True, check=False, env=found_as_here
+    )
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+@pytest.mark.parametrize("shares", [{}, {"gradcam": {}, "gradcam++": {}}])
+def test_where_no_share_is_told_the_note_stands_alone(
+    shares: dict[str, dict[str, float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _say({"sample_id": "a", "true_class": None, "pred_class": 1, "confidence": 0.5, "shares": shares,
+          "notes": ["one layer sees both"], "error": ""}, ["no", "yes"])  # fmt: skip
+    assert capsys.readouterr().out == "a: predicted yes (50.0%)\n  note: one layer sees both\n"

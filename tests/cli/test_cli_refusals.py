@@ -119,3 +119,37 @@ def test_in_a_multirun_a_refused_job_does_not_keep_the_others_from_running(
     assert "SW-C01" in ended.err
     assert not (DEFAULT / "0").exists()
     assert (DEFAULT / "1" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--cfg job data=image_folder splits=[val]",
+        "data=image_folder --cfg job splits=[val]",
+        "data=image_folder splits=[val] --cfg job",
+        "data=image_folder splits=[val] --cfg=job",
+        "data=image_folder -c job splits=[val]",
+    ],
+)
+def test_options_may_stand_anywhere(project: Path, command: Callable[..., Any], line: str) -> None:
+    ended = command(line)
+    assert ended.code == 0, ended.err
+    assert "kind: image_folder" in ended.out
+    assert "- val" in ended.out
+
+
+def test_all_that_is_missing_is_named_at_once_by_its_full_key(project: Path, command: Callable[..., Any]) -> None:
+    ended = command("data=multi_input model=multi_branch")
+    assert ended.code == 2
+    assert "error [SW-F31] model.inputs, model.num_classes, data.root, ckpt_path must be given" in ended.err, ended.err
+    assert "fix: add model.inputs=... model.num_classes=... data.root=... ckpt_path=..." in ended.err
+    fewer = command("data=multi_input model=multi_branch model.inputs=[a,b] data.manifest=list.csv ckpt_path=a.ckpt")
+    assert "error [SW-F31] model.num_classes must be given" in fewer.err, fewer.err
+
+
+def test_the_name_of_one_kind_of_model_leads_to_the_backbone_of_another(
+    project: Path, command: Callable[..., Any]
+) -> None:
+    ended = command("data=multi_input model=multi_branch model.name=resnet18")
+    assert "error [SW-F01] " in ended.err, ended.err
+    assert "nearest: model.backbone" in ended.err

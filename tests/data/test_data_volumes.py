@@ -11,14 +11,11 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from seewhy.data.clips import Clip
-from seewhy.data.images import Preprocessing
 from seewhy.data.nifti import read_nifti
 from seewhy.data.orientation import Reordering, axis_codes, tilt_degrees
-from seewhy.data.volume_input import Percentiles, Scaling, Window, ZScore, clip_input, scale, volume_input
+from seewhy.data.volume_input import Percentiles, Scaling, Window, ZScore, scale, volume_input
 from seewhy.data.volumes import Volume, read_volume, to_source
 from seewhy.values import ConfigError, DataError, Geometry, MissingExtraError, SeewhyError
 
@@ -372,23 +369,19 @@ def test_sizes_that_are_none_are_refused(size: Any) -> None:
     assert caught.value.code == "SW-F104"
 
 
-def test_a_clips_frames_are_prepared_as_pictures_are() -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (3, 20, 40, 3), np.uint8)
-    preprocessing = Preprocessing.checked(10, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4), crop_ratio=1.0)
-    loaded = clip_input(Clip(frames, 5.0, "r"), preprocessing)
-    assert loaded.values.shape == (3, 3, 10, 10)
-    assert loaded.geometry == Geometry((3, 20, 40), (3, 10, 10), (1.0, 0.5, 0.5), (0.0, 0.0, 5.0))
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in ((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)))
-    shown = loaded.values[:, 1] * deviation + mean
-    rows = frames[1].astype(np.float64)[:, 10:30] / 255
-    expected = np.einsum("ir,rcx->icx", halving(20), np.einsum("jc,rcx->rjx", halving(20), rows))
-    np.testing.assert_allclose(shown.permute(1, 2, 0).numpy()[1:-1, 1:-1], expected[1:-1, 1:-1], atol=1.5 / 255)
+def test_without_a_scaling_the_values_stay_as_they_are() -> None:
+    values = np.random.default_rng(0).normal(50, 9, (1, 2, 3, 4)).astype(np.float32)
+    scaled, notes = scale(values, None)
+    np.testing.assert_array_equal(scaled, values)
+    assert notes == ["values as they are"]
+    loaded = volume_input(made(values[0]), None)
+    np.testing.assert_array_equal(loaded.values.numpy(), values)
+    assert "values as they are" in loaded.notes
 
 
-def halving(length: int) -> np.ndarray:
-    """The matrix of an antialiased bilinear resize to half the length: a triangle over four pixels, 1 3 3 1."""
-    weights = np.zeros((length // 2, length))
-    for row in range(length // 2):
-        for offset, weight in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True):
-            weights[row, min(max(2 * row + offset, 0), length - 1)] += weight / 8
-    return weights
+@pytest.mark.parametrize("scaling", ["percentiles", (0, 1), Window, 3])
+def test_what_is_no_scaling_is_refused_with_those_there_are(scaling: Any) -> None:
+    with pytest.raises(ConfigError, match="scaling must be one of") as caught:
+        scale(np.zeros((1, 2, 2, 2), np.float32), scaling)
+    assert caught.value.code == "SW-F138"
+    assert all(name in caught.value.message for name in ("Percentiles", "Window", "ZScore"))

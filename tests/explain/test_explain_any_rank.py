@@ -124,6 +124,29 @@ def _rgb(film: Image.Image, number: int) -> Image.Image:
     return film.convert("RGB")
 
 
+def test_what_a_crop_left_out_is_told_and_drawn_dark(tmp_path: Path) -> None:
+    """Of 48 columns the 32 in the middle are seen; black of the colour map at alpha 0 leaves the frames alone."""
+    frames = np.full((4, 32, 48, 3), 200, np.uint8)
+    cropped = {**PREPARED, "crop": "center", "crop_ratio": 1.0}
+    result = explain_clip(Brightness(3, 3), frames, target_class=1, preprocessing=cropped, alpha=0.0)
+    seen = np.zeros((32, 48), bool)
+    seen[:, 8:40] = True
+    np.testing.assert_array_equal(result["valid_mask"], seen)
+    shown = np.broadcast_to(np.where(seen, 200, 80)[..., None], (4, 32, 48, 3))
+    np.testing.assert_array_equal(result.stack.overlays(result.look), shown)
+    np.testing.assert_array_equal(result["heatmap"][:, ~seen], 0)
+    assert "the centre crop keeps 67% of each frame" in result["notes"]
+    assert "what the model did not see is drawn dark" in result["notes"]
+    assert frames.min() == 200
+
+
+def test_a_clip_that_is_seen_whole_is_drawn_as_it_is() -> None:
+    result = explain_clip(Brightness(3, 3), clip(), target_class=1, preprocessing=PREPARED)
+    assert result["valid_mask"].all()
+    np.testing.assert_array_equal(result.stack.pictures, clip())
+    assert not [note for note in result["notes"] if "crop" in note or "dark" in note]
+
+
 def test_as_many_frames_as_channels_must_be_told_apart() -> None:
     with pytest.raises(SeewhyError, match="SW-F141"):
         explain_clip(Brightness(3, 3), clip()[:3], preprocessing=PREPARED)

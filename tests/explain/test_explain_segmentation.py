@@ -229,3 +229,34 @@ def test_brightened_views_keep_their_places_and_are_answered() -> None:
     settings = {"target_class": 2, "method": "tta", "flips": (), "brightness": (1.0,)}
     plain = explain_segmentation(Colours(), scene(), 2)
     assert np.allclose(explain_segmentation(Colours(), scene(), **settings)["heatmap"], plain["heatmap"], atol=1e-6)  # type: ignore[arg-type]
+
+
+def photo() -> Image.Image:
+    """60 × 40 pixels, of which a centre crop would lose the outer columns."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+
+
+@pytest.mark.filterwarnings("ignore:the model does not tell")
+def test_where_the_preprocessing_is_assumed_every_pixel_gets_a_class() -> None:
+    result = explain_segmentation(Colours(), photo())
+    assert result["valid_mask"].all()
+    assert result["prediction"].min() >= 0
+    assert "stretched to 224×224" in result["preprocessing"]
+    assert not [note for note in result["notes"] if "crop" in note]
+
+
+@pytest.mark.filterwarnings("ignore:the model does not tell")
+@pytest.mark.parametrize("told", [{}, {"mean": [0.0] * 3, "std": [1.0] * 3}], ids=["assumed", "known"])
+def test_a_crop_that_was_asked_for_is_done_and_noted(told: dict[str, list[float]]) -> None:
+    given = {"size": 32, "crop": "center", "crop_ratio": 1.0, **told}
+    result = explain_segmentation(Colours(), photo(), preprocessing=given)
+    assert np.array_equal(result["valid_mask"].any(axis=0), [10 <= column < 50 for column in range(60)])
+    assert result["notes"] == ["the centre crop keeps 67% of the picture"]
+
+
+def test_the_mean_uncertainty_is_that_of_what_the_model_saw() -> None:
+    given = {"size": 32, "mean": [0.0] * 3, "std": [1.0] * 3, "crop": "center", "crop_ratio": 1.0}
+    result = explain_segmentation(Colours(), photo(), preprocessing=given)
+    assert np.isnan(result["uncertainty"]).any()
+    assert result["mean_uncertainty"] == pytest.approx(result["uncertainty"][:, 10:50].astype(float).mean(), rel=1e-9)
+    assert explain_segmentation(Colours(), scene(), show_uncertainty=False)["mean_uncertainty"] is None

@@ -36,9 +36,9 @@ def test_the_share_of_an_input_is_its_part_of_the_logit() -> None:
         assert share == pytest.approx(parts[name] / sum(parts.values()), rel=1e-6)
 
 
-def test_maps_are_the_closed_form_over_the_largest_value_of_all_inputs() -> None:
+def test_maps_are_the_closed_form_over_the_largest_density_of_all_inputs() -> None:
     model, inputs = SumOfBranches(), some_inputs(1)
-    raw = raw_maps(model, inputs, 1)
+    raw = {name: maps * maps[0].size for name, maps in raw_maps(model, inputs, 1).items()}
     peak = max(values.max() for values in raw.values())
     found = MultiInputGradCAM(model, LAYERS).generate_cam(list(inputs.values()), target_class=1)
     for name, heat in found.items():
@@ -77,7 +77,7 @@ def test_lists_mappings_and_another_order_are_the_same_question() -> None:
 def test_smoothgrad_of_a_linear_model_is_its_weights_and_vargrad_is_zero() -> None:
     model = LinearInInputs()
     inputs = [torch.rand(1, 1, 6, 6), torch.rand(1, 1, 4, 4)]
-    weights = {"left": model.left[1].detach().abs().numpy(), "right": model.right[1].detach().abs().numpy()}
+    weights = {"left": 36 * model.left[1].detach().abs().numpy(), "right": 16 * model.right[1].detach().abs().numpy()}
     peak = max(weight.max() for weight in weights.values())
     smooth = MultiInputSmoothGrad(model, n_samples=4).generate_smooth_grad(inputs, 1)
     variance = MultiInputVarGrad(model, n_samples=4).generate_var_grad(inputs, 1)
@@ -127,6 +127,36 @@ def test_inputs_that_are_not_the_models_are_refused(inputs: object, code: str) -
     with pytest.raises(DataError) as caught:
         MultiInputGradCAM(SumOfBranches()).generate_cam(inputs)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {name: tensor.numpy() for name, tensor in some_inputs(1).items()},
+        [tensor.numpy() for tensor in some_inputs(1).values()],
+        some_inputs(1)["mnv"].numpy(),
+    ],
+    ids=["by name", "in order", "alone"],
+)
+def test_arrays_are_told_how_to_become_tensors(inputs: object) -> None:
+    with pytest.raises(DataError) as caught:
+        MultiInputGradCAM(SumOfBranches()).generate_cam(inputs)
+    assert "torch.from_numpy" in caught.value.fix
+
+
+class LooksUp(SumOfBranches):
+    def forward(self, given: dict[str, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(given["mnv"], given["fluid"], given["ga"])
+
+
+def test_a_model_that_looks_up_its_inputs_is_told_how_to_name_them() -> None:
+    inputs = some_inputs(1)
+    with pytest.raises(DataError, match="'mnv'") as caught:
+        MultiInputGradCAM(LooksUp()).generate_cam(list(inputs.values()))
+    assert caught.value.code == "SW-D95"
+    assert "input_names=['mnv', ...]" in caught.value.fix
+    named = MultiInputGradCAM(LooksUp(), input_names=list(inputs)).generate_cam(list(inputs.values()))
+    assert list(named) == list(inputs)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,93 @@ def test_a_batch_that_does_not_fit_into_memory_is_asked_in_halves(monkeypatch: p
 
     monkeypatch.setattr(visualizer.explainer, "explain", small_only)
     assert [one["error"] for one in visualizer.batch_analyze(batches_of_three(), num_samples=6)] == [""] * 6
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried 8 GB"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["device", "allocator", "python"])
+def test_later_batches_are_no_larger_than_what_fitted(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    visualizer = GradCAMVisualizer(SumOfBranches())
+    explain = visualizer.explainer.explain
+    asked: list[int] = []
+
+    def two_at_most(inputs: Any, target_class: Any = None) -> Any:
+        asked.append(len(inputs[0]))
+        if len(inputs[0]) > 2:
+            raise error
+        return explain(inputs, target_class)
+
+    monkeypatch.setattr(visualizer.explainer, "explain", two_at_most)
+    inputs = some_inputs(5)
+    found = visualizer.batch_analyze([tuple(inputs.values())] * 2, num_samples=10)
+    assert asked == [5, 2, 2, 1, 2, 2, 1]
+    assert [one["error"] for one in found] == [""] * 10
+    expected = SumOfBranches()(**inputs).argmax(1).tolist()
+    assert [one["pred_class"] for one in found] == expected * 2
+
+
+def test_a_fault_of_one_sample_does_not_make_later_batches_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    visualizer = GradCAMVisualizer(SumOfBranches())
+    explain = visualizer.explainer.explain
+    asked: list[int] = []
+
+    def counted(inputs: Any, target_class: Any = None) -> Any:
+        asked.append(len(inputs[0]))
+        return explain(inputs, target_class)
+
+    monkeypatch.setattr(visualizer.explainer, "explain", counted)
+    batches = batches_of_three(9)
+    batches[0][0][0] = float("nan")
+    found = list(each_sample(visualizer.explainer, batches))
+    assert asked == [3, 1, 2, 3, 3]
+    assert [bool(one.error) for one in found] == [True] + [False] * 8
+
+
+def test_nothing_of_a_failed_attempt_is_alive_at_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    visualizer = GradCAMVisualizer(SumOfBranches())
+    explain = visualizer.explainer.explain
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[bool] = []
+
+    def large(inputs: Any, target_class: Any = None) -> Any:
+        alive.extend(one() is not None for one in held)
+        if len(inputs[0]) > 1:
+            activations = torch.zeros(8)
+            held.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("too large")
+        return explain(inputs, target_class)
+
+    monkeypatch.setattr(visualizer.explainer, "explain", large)
+    list(each_sample(visualizer.explainer, batches_of_three(3)))
+    assert alive == [False] * len(alive) != []
+
+
+def test_another_fault_of_the_program_is_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    visualizer = GradCAMVisualizer(SumOfBranches())
+
+    def wrong(inputs: Any, target_class: Any = None) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(visualizer.explainer, "explain", wrong)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        visualizer.batch_analyze(batches_of_three(3))
+
+
+def test_each_result_tells_the_notes_of_its_model() -> None:
+    class Noted(SumOfBranches):
+        def forward(self, mnv: torch.Tensor, fluid: torch.Tensor, ga: torch.Tensor) -> torch.Tensor:
+            return super().forward(mnv, fluid, ga).softmax(1)
+
+    batches = batches_of_three(3)
+    batches[0][0][1] = float("nan")
+    with pytest.warns(UserWarning, match="1 of 3"):
+        found = ComparisonVisualizer(Noted()).batch_analyze(batches)
+    assert [sum("softmax" in note for note in one["notes"]) for one in found] == [1, 0, 1]
 
 
 def test_memory_too_small_for_one_sample_is_told_and_no_map_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

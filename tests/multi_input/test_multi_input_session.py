@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import torch
 from multi_input.branch_models import LAYERS, SIZES, SumOfBranches, some_inputs
 from seewhy.explain.explainers import explainer_class
 from seewhy.multi_input.analysis import raw_statistics
+from seewhy.multi_input.asking import InputsExplainer
 from seewhy.multi_input.methods import methods_called
 from seewhy.multi_input.session import run_session
 from seewhy.multi_input.session_files import figure_path, heat_map_place, metadata_path
+from seewhy.multi_input.session_statistics import metadata
+from seewhy.multi_input.streaming import Sample
 from seewhy.multi_input.visualizer import InputsVisualizer
 
 NAMES = ["Normal", "Early AMD", "Late AMD"]
@@ -138,3 +142,52 @@ def test_a_split_where_every_sample_failed_has_no_accuracy_and_no_figure(tmp_pat
         "total_samples_processed": 0, "total_samples_failed": 1, "overall_accuracy": None
     }  # fmt: skip
     assert not list((tmp_path / "summaries").iterdir())
+
+
+def test_metadata_holds_the_notes_of_all_methods() -> None:
+    class Noted(SumOfBranches):
+        def forward(self, mnv: torch.Tensor, fluid: torch.Tensor, ga: torch.Tensor) -> torch.Tensor:
+            return super().forward(mnv, fluid, ga).softmax(1)
+
+    methods = methods_called("both")
+    (answers,) = InputsExplainer(Noted(), methods).explain(some_inputs(1))
+    own = replace(answers["gradcam++"], notes=("of Grad-CAM++ alone",))
+    sample = Sample("a", None, {}, {**answers, "gradcam++": own})
+    told = metadata(sample, methods, NAMES)["notes"]
+    assert told == [*answers["gradcam"].notes, "of Grad-CAM++ alone"]
+    assert any("softmax" in note for note in told)
+
+
+def test_summary_figures_name_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr("seewhy.multi_input.session.save_figure", lambda figure, path: figures.append(figure))
+    visualizer = InputsVisualizer(SumOfBranches(), methods_called("both"))
+    run_session(visualizer, {"test": [some_inputs(1)]}, tmp_path, TOLD)
+    summary, first, second = figures
+    assert "Peak of the raw maps: Grad-CAM" in [panel.get_title() for panel in summary.axes]
+    titles = [first.get_suptitle(), second.get_suptitle()]
+    assert titles == ["Raw maps, record by record: Grad-CAM", "Raw maps, record by record: Grad-CAM++"]
+
+
+class OneEncoder(torch.nn.Module):
+    """Both inputs go through the same convolution in one call, so that a map of it belongs to both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = torch.nn.Conv2d(2, 3, 3), torch.nn.Linear(3, 2)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(torch.cat([left, right], 1)).mean((2, 3)))
+
+
+def test_where_inputs_share_a_layer_no_share_is_told_and_the_note_says_why(tmp_path: Path) -> None:
+    visualizer = InputsVisualizer(OneEncoder(), methods_called("gradcam"))
+    batch = {"left": torch.rand(2, 1, 8, 8), "right": torch.rand(2, 1, 8, 8), "label": [0, 1], "id": ["a", "b"]}
+    found = run_session(visualizer, {"test": [batch]}, tmp_path, TOLD)
+    told = json.loads((tmp_path / "heatmaps/test/class_1/b/b_metadata.json").read_text())
+    assert {one["share"] for one in told["heatmap_statistics"].values()} == {None}
+    assert any("no share is told" in note for note in told["notes"])
+    assert {one["avg_share"] for one in found["splits"]["test"]["heatmap_summary"].values()} == {None}
+    (first, _) = visualizer.batch_analyze([batch], save_dir=tmp_path / "batch")
+    assert first["shares"] == {}
+    assert any("no share is told" in note for note in first["notes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,33 @@ def test_a_folder_of_clips_runs_and_resumes(tmp_path: Path) -> None:
     again = seewhy.run(model, data, tmp_path / "run", target_classes=[0])
     assert (first.exit_code, first.computed, again.computed, again.reused) == (0, 3, 0, 3)
     assert {f"gradcam/test+run+{name}/class_0.png" for name in "ab"} <= pictures(tmp_path / "run")
+
+
+def test_a_volume_whose_scaling_nobody_said_is_scaled_as_explain_volume_scales_it(tmp_path: Path) -> None:
+    root = scans(tmp_path / "scans")
+    left_open, said = VolumeFolder(root), VolumeFolder(root, scaling="percentiles")
+    assert left_open.scaling == said.scaling == inspect.signature(seewhy.explain_volume).parameters["scaling"].default
+    assert left_open.fingerprint() == said.fingerprint()
+    assert torch.equal(left_open.read(1).inputs["volume"], said.read(1).inputs["volume"])
+
+
+def test_a_run_says_which_scaling_it_assumed_and_nothing_where_it_was_told(tmp_path: Path) -> None:
+    root, asked = scans(tmp_path / "scans"), {**ONLY_GRADCAM, "target_classes": [0]}
+    choices = seewhy.run(Identity3d(), VolumeFolder(root), tmp_path / "a", **asked).choices
+    assert choices["assumed scaling"].startswith("Percentiles(low=1.0, high=99.0, per_channel=True)")
+    told = seewhy.run(Identity3d(), VolumeFolder(root, scaling="zscore"), tmp_path / "b", **asked).choices
+    assert not [name for name in told if name.startswith("assumed")]
+
+
+def test_clips_say_which_frames_size_and_normalisation_they_assume(tmp_path: Path) -> None:
+    root = films(tmp_path)
+    told = ClipFolder(root).assumptions()
+    assert {name: how.partition(" (")[0] for name, how in told.items()} == {
+        "frames": "16, spread evenly over each film",
+        "size": "112 × 112 pixels",
+        "mean": "[0.485, 0.456, 0.406], ImageNet's",
+        "std": "[0.229, 0.224, 0.225], ImageNet's",
+    }
+    assert ClipFolder(root).read(0).inputs["video"].shape == (3, 16, 112, 112)
+    assert set(ClipFolder(root, frames=4, size=8).assumptions()) == {"mean", "std"}
+    assert ClipFolder(root, frames=4, size=8, mean=[0.5], std=[0.5]).assumptions() == {}

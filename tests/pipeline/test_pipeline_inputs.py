@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import seewhy
 from seewhy.data.custom import CustomDataset
 from seewhy.data.records import RecordRef
-from seewhy.pipeline.evidence import shares_of_evidence
+from seewhy.evidence import common_reference, evidence_of, shares_of
 from seewhy.render.encode import encode_png
 from seewhy.render.heatmap import heatmap
 from seewhy.render.inputs_figure import inputs_figure
@@ -66,7 +66,24 @@ def test_a_row_holds_each_inputs_share_of_the_positive_evidence(tmp_path: Path) 
 
 
 def test_inputs_without_any_evidence_share_nothing() -> None:
-    assert shares_of_evidence([-np.ones((1, 2, 2)), np.zeros((1, 3))]).tolist() == [[0, 0]]
+    nothing = {"a": -np.ones((2, 2)), "b": np.zeros(3)}
+    assert shares_of(nothing) == {"a": 0, "b": 0}
+    assert common_reference(nothing) == 0
+    assert shares_of(nothing, "magnitude") == {"a": 1, "b": 0}
+
+
+def test_evidence_counts_what_speaks_for_the_class_or_every_magnitude() -> None:
+    maps = {"a": np.array([[3.0, -5.0]], np.float32), "b": np.array([1.0], np.float32)}
+    assert [evidence_of(maps["a"], scale) for scale in ("positive", "magnitude")] == [3, 8]
+    assert shares_of(maps, "positive") == {"a": 3 / 4, "b": 1 / 4}
+    assert shares_of(maps, "magnitude") == {"a": 8 / 9, "b": 1 / 9}
+    assert [common_reference(maps, scale) for scale in ("positive", "magnitude")] == [3, 5]
+
+
+def test_a_value_that_is_not_finite_shows_in_the_shares_and_not_in_the_scale() -> None:
+    maps = {"a": np.array([np.nan, 2.0]), "b": np.array([1.0])}
+    assert np.isnan(list(shares_of(maps).values())).all()
+    assert common_reference(maps) == 2
 
 
 def test_two_inputs_and_three_classes_take_one_forward_pass_for_each_batch(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ PROMISED = {
         "detection/detection_by_place.png", "segmentation/segmentation_entropy.png",
         "segmentation/segmentation_margin.png", "segmentation/similarity.png", "segmentation/regression.png",
     ),
+    "several_inputs/eyes_demo.py": (
+        "val_00000_gradcam_visualization.png", "val_00000_heatmaps/val_00000_drusen.png",
+        "val_00000_all_all_methods_comparison.png", "batch/summary_visualization.png",
+    ),
     "any_rank/any_rank_demo.py": (
         "volume.png", "volume.tiff", "volume.nii.gz", "clip.png", "clip.gif", "clip.mp4", "signal.png",
     ),
@@ -36,7 +40,13 @@ def test_every_example_is_listed_here() -> None:
     assert found == set(PROMISED) | PARTS
 
 
-@pytest.mark.parametrize("script", PROMISED)
+SLOW = {"several_inputs/eyes_demo.py"}
+"""Trains with Lightning, whose import alone takes ten seconds."""
+
+
+@pytest.mark.parametrize(
+    "script", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in PROMISED]
+)
 def test_an_example_runs(script: str, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error::UserWarning"}
     command = [sys.executable, str(ROOT / "examples" / script), "--output-dir", str(tmp_path)]

@@ -71,6 +71,26 @@ def test_peaks_are_raw_means_with_their_deviation():
     assert spans == [[1.5, 2.5], [0.75, 1.25]]
 
 
+def test_error_bars_do_not_reach_below_zero():
+    wide = {"mnv": {"avg_max_activation": 1.0, "std_max_activation": 3.0}}
+    [bars] = [
+        group for group in drawn({"val": TRAIN | {"heatmap_summary": wide}})["peaks"].containers if len(group) == 1
+    ]
+    [segments] = [line.get_segments() for line in bars.errorbar.lines[2]]
+    assert segments[0][:, 1].tolist() == [0.0, 4.0]
+
+
+def test_counts_have_whole_numbers_on_their_axis():
+    panel = drawn({"val": TRAIN | {"class_distribution": {"Early": 1, "Late": 2}}})["classes"]
+    assert all(tick == round(tick) for tick in panel.get_xticks())
+
+
+def test_the_method_is_named_where_it_is_known():
+    assert analysis_summary(SPLITS, method="VarGrad").axes[2].get_title() == "Peak of the raw maps: VarGrad"
+    figure = heatmap_detailed_analysis({"mnv": points([1.0], [0.5])}, method="VarGrad")
+    assert figure.get_suptitle() == "Raw maps, record by record: VarGrad"
+
+
 def test_time_is_in_seconds_per_record():
     panel = drawn(SPLITS)["seconds"]
     assert [bar.get_height() for bar in panel.patches] == [0.02, 0.03]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,29 @@ def test_what_follows_the_inputs_in_position_is_read_as_the_guide_says(tmp_path:
     assert sorted(file.name for file in (tmp_path / "patient_7_heatmaps").iterdir()) == sorted(
         f"patient_7_{name}.png" for name in SIZES
     )
+
+
+@pytest.mark.parametrize("number", [np.int64(2), torch.tensor(2), np.array(2), [2], torch.tensor([2])])
+def test_a_class_in_position_may_be_any_whole_number(number: Any) -> None:
+    assert Eyes().analyze_prediction_with_gradcam(*some_inputs(1).values(), number)["target_class"] == 2
+
+
+@pytest.mark.parametrize("rest", [(2, torch.rand(1, 1, 10, 10)), (2, "out", "patient_7", 4)])
+def test_what_may_not_follow_the_inputs_in_position_is_refused(rest: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError, match="target_class, save_dir, sample_id") as caught:
+        Eyes().analyze_prediction_with_gradcam(*some_inputs(1).values(), *rest)
+    assert caught.value.code == "SW-F129"
+
+
+def test_notes_on_the_model_are_told() -> None:
+    class Noted(Eyes):
+        def forward(self, mnv: torch.Tensor, fluid: torch.Tensor, ga: torch.Tensor) -> torch.Tensor:
+            return super().forward(mnv, fluid, ga).softmax(1)
+
+    for asked in (Noted().analyze_prediction_with_vargrad, Noted().compare_gradcam_methods):
+        notes = asked(*some_inputs(1).values())["notes"]
+        assert len(notes) == len(set(notes))
+        assert sum("softmax" in note for note in notes) == 1
 
 
 def test_several_records_give_lists_and_arrays(tmp_path: Path) -> None:
@@ -159,6 +184,24 @@ def test_a_copy_explains_itself(copied: Callable[[Eyes], Eyes]) -> None:
     again = other.analyze_prediction_with_gradcam(**inputs, target_class=0)
     assert other.calls > 0
     assert again["shares"] == first["shares"]
+
+
+def test_a_file_of_the_module_is_the_one_it_would_be_had_nobody_asked() -> None:
+    model, inputs = Eyes(), some_inputs(1)
+    model.analyze_prediction_with_gradcam(**inputs)
+    calls, before = model.calls, Eyes()
+    before.calls = calls
+    assert pickle.loads(pickle.dumps(model)).__dict__.keys() == copy.copy(model).__dict__.keys() == vars(before).keys()
+    assert len(pickle.dumps(model)) == len(pickle.dumps(before))
+
+
+def test_a_module_that_was_asked_is_not_kept_alive() -> None:
+    model = Eyes()
+    model.analyze_prediction_with_gradcam(**some_inputs(1))
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
 
 
 @pytest.mark.slow

@@ -239,3 +239,12 @@ def test_made_eyes_of_other_inputs_than_there_are_are_refused(tmp_path: Path) ->
     config["DataModule"]["inputs"] = ["mnv", "oct"]
     with pytest.raises(ConfigError, match=r"SW-F106.*mnv, oct"):
         DataModule(config)
+
+
+def test_a_configuration_that_was_checked_serves_wherever_a_dict_does(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    checked = check_config(config)
+    assert check_config(checked) is checked
+    assert DataModule(checked).table == DataModule(config).table
+    again = NetModule(NetModule(checked).config)
+    assert again.hparams["config"] == config

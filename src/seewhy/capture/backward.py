@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,12 +12,13 @@ from seewhy.values import LayerError
 
 
 def partial_backwards(
-    scores: Sequence[Float[Tensor, " b"]], leaves: Mapping[str, Tensor]
+    scores: Sequence[Float[Tensor, " b"]], leaves: Mapping[str, Tensor], *, may_be_unused: Collection[str] = ()
 ) -> dict[str, Float[Tensor, "k ..."]]:
     """The gradient of every score, summed over records, at every leaf, by the leaf's name.
 
     Records do not mix, so the sum separates. No parameter's ``.grad`` is touched. Raises ``LayerError`` SW-L13 for a
-    leaf a score does not depend on.
+    leaf a score does not depend on; the gradient at one that ``may_be_unused`` names is zero where the score depends on
+    another leaf.
     """
     if not leaves or not scores:
         return {}
@@ -29,10 +30,11 @@ def partial_backwards(
         gradients = torch.autograd.grad(
             score.sum(), list(leaves.values()), retain_graph=index < last, allow_unused=True
         )
-        for name, gradient in zip(leaves, gradients, strict=True):
-            if gradient is None:
+        some = any(gradient is not None for gradient in gradients)
+        for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
+            if gradient is None and not (some and name in may_be_unused):
                 raise _no_path(name)
-            found[name].append(gradient.detach())
+            found[name].append(torch.zeros_like(leaf) if gradient is None else gradient.detach())
     return {name: _stacked(gradients) for name, gradients in found.items()}
 
 

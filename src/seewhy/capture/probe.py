@@ -132,7 +132,7 @@ class Probe:
                 outputs = self.adapter.outputs(raw, batch=_batch(given))
                 targets = self.bound(outputs.detach())
                 scores = _scores(targets, outputs)
-                gradients = partial_backwards(scores, sources)
+                gradients = partial_backwards(scores, sources, may_be_unused=[_input_name(name) for name in leaves])
         return Capture(
             outputs=outputs.detach(),
             scores=_stacked(scores, outputs).detach(),

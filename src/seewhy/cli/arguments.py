@@ -72,6 +72,22 @@ def split_commas(value: str) -> list[str]:
     return [*parts, value[start:]]
 
 
+def options_first(words: Sequence[str]) -> list[str]:
+    """The words with options and their values before the settings: Hydra takes settings in one place only.
+
+    The word behind an option is its value unless it is a setting (``KEY=VALUE``, ``~KEY``) or an option itself.
+
+    >>> options_first(["data=image_folder", "--cfg", "job", "splits=[val]", "-m", "seed=1,2"])
+    ['--cfg', 'job', '-m', 'data=image_folder', 'splits=[val]', 'seed=1,2']
+    """
+    options: list[str] = []
+    settings: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        value = before.startswith("-") and "=" not in before and "=" not in word and not word.startswith("~")
+        (options if value or word.startswith("-") else settings).append(word)
+    return [*options, *settings]
+
+
 def take_config_dir(words: Sequence[str]) -> tuple[list[str], str | None]:
     """The words without ``--config-dir DIR``, and the folder it named."""
     rest: list[str] = []

@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seewhy.cli.arguments import quoted, take_config_dir
-from seewhy.cli.hydra_errors import explained
+from seewhy.cli.arguments import options_first, quoted, take_config_dir
+from seewhy.cli.hydra_errors import explained, require_given
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
 from seewhy.values import SeewhyError
@@ -46,7 +46,7 @@ def generate_artifacts(words: Sequence[str]) -> int:
         rest, asked_folder = take_config_dir(words)
         folder = user_folder(asked_folder)
         with tempfile.TemporaryDirectory() as scratch:  # a sweep leaves its multirun.yaml there, not beside the user
-            words = [*quoted(rest), f"hydra.sweep.dir='{scratch}'"]
+            words = [*options_first(quoted(rest)), f"hydra.sweep.dir='{scratch}'"]
             with _hydra_environment(folder, ["generate_artifacts", *words]):
                 _compose_and_run(codes)
     except SeewhyError as error:
@@ -74,6 +74,7 @@ def _job(config: DictConfig) -> int:
     """One job of a run or multirun; one that is refused does not keep the others from running."""
     console = Console(stderr=True)
     try:
+        require_given(config)
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN:

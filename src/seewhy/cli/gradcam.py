@@ -61,3 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--scaling", choices=("common", "each"), default="common", help="one scale for all inputs of a sample, or each"
     )
     return made
+
+
+if __name__ == "__main__":
+    main()

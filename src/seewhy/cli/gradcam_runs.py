@@ -93,16 +93,21 @@ def _session(
 
 
 class _Watch:
-    """Prints a line for every tenth of a split, and one for each sample that failed."""
+    """Prints a line for every tenth of a split, one for each sample that failed, and each note once."""
 
     def __init__(self, totals: Mapping[str, int]) -> None:
         self._totals, self._done = totals, dict.fromkeys(totals, 0)
+        self._notes: set[str] = set()
 
     def __call__(self, split: str, row: SessionRow) -> None:
         self._done[split] += 1
         done, total = self._done[split], self._totals[split]
         if row.error:
             print(f"failed: {split}/{row.sample_id}: {row.error}", file=sys.stderr)
+        for note in row.notes:
+            if note not in self._notes:
+                self._notes.add(note)
+                print(f"note: {note} (first seen: {split}/{row.sample_id})")
         if done == total or done % max(1, total // 10) == 0:
             print(f"{split}: {done}/{total} samples")
 
@@ -115,9 +120,12 @@ def _say(result: SampleResult, names: Sequence[str]) -> None:
     true = "" if result["true_class"] is None else f", true {label_of(result['true_class'], names)}"
     print(f"{result['sample_id']}: predicted {predicted} ({result['confidence']:.1%}){true}")
     each = result["shares"]
-    by_method = each if isinstance(next(iter(each.values())), Mapping) else {"evidence": each}
+    by_method = each if isinstance(next(iter(each.values()), None), Mapping) else {"evidence": each}
     for method, shares in by_method.items():
-        print(f"  {method}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
+        if shares:  # else a note says why there are none
+            print(f"  {method}: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
+    for note in result["notes"]:
+        print(f"  note: {note}")
 
 
 def _tally(results: Sequence[SampleResult], names: Sequence[str]) -> Iterator[str]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
-from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf import DictConfig, OmegaConf
 
 from seewhy.values import ConfigError, nearest
 
 _NO_SUCH_KEY = re.compile(r"Could not override '([^']+)'|Key '([^']+)' is not in struct")
+
+_CALLED_ELSEWHERE = {"model.name": ("model.backbone",), "model.backbone": ("model.name",)}
+"""What a setting is called in models of another kind."""
 
 
 def explained(error: Exception, folder: Path | None) -> ConfigError:
@@ -28,20 +30,32 @@ def explained(error: Exception, folder: Path | None) -> ConfigError:
             "SW-F29", f"there is no {group} {name!r}; there are {', '.join(options)}", near=nearest(name, options),
             fix=f"put your own into configs/{group}/NAME.yaml, or name its folder with --config-dir",
         )  # fmt: skip
-    if isinstance(error, MissingMandatoryValue):
-        key = text.partition("Missing mandatory value: ")[2].partition("\n")[0] or text
-        return ConfigError("SW-F31", f"{key} must be given", fix=f"add {key}=...")
     if match := _NO_SUCH_KEY.search(text):
         key = match.group(1) or match.group(2)
         known = known_keys()
         elsewhere = f" here; another {key.partition('.')[0]} has it" if key in known else ""
         return ConfigError(
             "SW-F01", f"there is no setting {key!r}{elsewhere}",
-            near=nearest(key, (name for name in known if name != key)),
+            near=[*_CALLED_ELSEWHERE.get(key, ()), *nearest(key, (name for name in known if name != key))],
             fix="generate_artifacts --cfg job shows them all; +key=value adds an argument for your own class",
         )  # fmt: skip
     return ConfigError(
         "SW-F30", f"the configuration cannot be composed: {text}", fix="generate_artifacts --cfg job --resolve shows it"
+    )
+
+
+def require_given(config: DictConfig) -> None:
+    """Raise ``ConfigError`` SW-F31 that names every mandatory setting which was left out, at once."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if not missing:
+        return
+    places = ("data.root", "data.manifest")  # one of the two says where the records are
+    if {"root", "manifest"} <= set(config.data) and not any(OmegaConf.select(config, key) for key in places):
+        missing.append("data.root")
+    if not OmegaConf.select(config, "ckpt_path"):
+        missing.append("ckpt_path")
+    raise ConfigError(
+        "SW-F31", f"{', '.join(missing)} must be given", fix=f"add {' '.join(f'{key}=...' for key in missing)}"
     )
 
 

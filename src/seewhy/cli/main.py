@@ -79,3 +79,7 @@ def _verify(asked: argparse.Namespace) -> int:
         print(finding)
     print(f"{directory}: {len(findings)} findings" if findings else f"{directory}: every file is as it was written")
     return int(bool(findings))
+
+
+if __name__ == "__main__":
+    main()

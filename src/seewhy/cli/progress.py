@@ -10,11 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from seewhy.pipeline.applicable import Applicable
+from seewhy.pipeline.job import ASSUMED
 from seewhy.pipeline.plan import Plan
 from seewhy.pipeline.summary import Summary
 
 SECONDS_BETWEEN_LINES = 10.0
 MOST_FAILURES = 10
+SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes")
+"""Choices that are said again at the end, beside what was assumed."""
 
 
 class Watcher:
@@ -85,9 +88,9 @@ def show_summary(console: Console, summary: Summary) -> None:
     _line(console, f"{summary.computed} computed{speed}, {summary.reused} reused, in {summary.seconds:.1f} s")
     for name, reason in summary.not_applicable.items():
         _line(console, f"{name}: not applicable: {reason}")
-    for name in ("classes", "class names", "batch size", "maps as volumes"):
-        if name in summary.choices:
-            _line(console, f"{name}: {summary.choices[name]}")
+    for name, choice in summary.choices.items():
+        if name in SUMMED_UP or name.startswith(ASSUMED):
+            _line(console, f"{name}: {choice}")
     if summary.failures:
         _line(console, f"{len(summary.failures)} records failed (all in {summary.output_dir / 'failures.json'}):")
     for failure in summary.failures[:MOST_FAILURES]:

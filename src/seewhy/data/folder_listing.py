@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from seewhy.data.decoding import new_digest, revision, unreadable
 from seewhy.data.dicom_header import MAGIC, PREAMBLE, looks_like_dicom
+from seewhy.data.folder_walk import visible_folders
 from seewhy.data.image_folder import class_order, entries_of, index_of, unique_ids
 from seewhy.data.manifest import class_names_of, class_number
 from seewhy.data.manifest_table import Row, read_rows
@@ -123,22 +124,13 @@ def _check_there(rows: Sequence[Row], root: Path) -> None:
 
 
 def _walk(root: Path, kind: Kind) -> Iterator[PurePosixPath]:
-    """Files of the kind's suffixes, and folders of DICOM slices; linked folders are followed once, hidden left out."""
-    seen = set()
-    for folder, names, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
+    """Files of the kind's suffixes, and folders of DICOM slices, which are not entered."""
+    for folder, names, files in visible_folders(root):
+        if kind.series and folder.parts and any(_holds_slice(root / folder / file, kind) for file in files):
             names.clear()
+            yield folder
             continue
-        seen.add(real)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        shown = sorted(file for file in files if not file.startswith("."))
-        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        if kind.series and here.parts and any(_holds_slice(Path(folder) / file, kind) for file in shown):
-            names.clear()
-            yield here
-            continue
-        yield from (here / file for file in shown if file.casefold().endswith(kind.suffixes))
+        yield from (folder / file for file in files if file.casefold().endswith(kind.suffixes))
 
 
 def _holds_slice(file: Path, kind: Kind) -> bool:

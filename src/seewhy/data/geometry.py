@@ -90,6 +90,16 @@ def kept_fraction(geometry: Geometry) -> float:
     return math.prod(shares)
 
 
+def crop_notes(geometry: Geometry, whole: str = "the picture") -> list[str]:
+    """What is to be said of a crop, however small; nothing where all of the original is kept.
+
+    >>> crop_notes(centre_crop((100, 150), (50, 50)), "each frame")
+    ['the centre crop keeps 67% of each frame']
+    """
+    kept = kept_fraction(geometry)
+    return [] if kept > 1 - 1e-9 else [f"the centre crop keeps {min(kept, 0.99):.0%} of {whole}"]
+
+
 def _nearest(geometry: Geometry, axis: int) -> NDArray[np.intp]:
     centres = np.arange(geometry.input[axis]) + 0.5
     places = (centres + geometry.offset[axis]) / geometry.scale[axis]

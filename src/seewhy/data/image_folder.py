@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from seewhy.data.decoding import MAX_PIXELS, SUFFIXES, revision
+from seewhy.data.folder_walk import visible_folders
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from seewhy.data.records import Record, RecordRef, duplicate_id
 from seewhy.data.settings import (
@@ -160,18 +161,9 @@ def unique_ids(paths: Sequence[PurePosixPath]) -> list[str]:
 
 
 def _walk(root: Path) -> Iterator[PurePosixPath]:
-    """Picture files below ``root``; linked folders are followed, once each, hidden ones are left out."""
-    seen = set()
-    for folder, names, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            names.clear()
-            continue
-        seen.add(real)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for file in files:
-            if Path(file).suffix.casefold() in SUFFIXES and not file.startswith("."):
-                yield PurePosixPath((Path(folder) / file).relative_to(root).as_posix())
+    """Picture files below ``root``."""
+    for folder, _, files in visible_folders(root):
+        yield from (folder / file for file in files if Path(file).suffix.casefold() in SUFFIXES)
 
 
 def _folder(path: PurePosixPath, depth: int) -> str | None:

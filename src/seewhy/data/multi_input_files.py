@@ -19,7 +19,7 @@ from seewhy.data.manifest_table import (
     read_cells,
 )
 from seewhy.data.records import RecordRef
-from seewhy.values import DataError, nearest
+from seewhy.values import DataError, different_names, nearest
 
 SHOWN: Final = 10
 OWN_COLUMNS: Final = ("id", "label", "split")
@@ -37,8 +37,8 @@ class Listing:
 
 def check_names_of_inputs(names: Any) -> tuple[str, ...]:
     """Input names as a tuple of different texts; DataError SW-D81 otherwise."""
-    listed = tuple(names) if isinstance(names, Sequence) and not isinstance(names, str) else ()
-    if not listed or not all(isinstance(name, str) and name for name in listed) or len(set(listed)) < len(listed):
+    listed = different_names(names)
+    if listed is None:
         raise DataError(
             "SW-D81",
             f"inputs must be a list of different names, got {names!r}",

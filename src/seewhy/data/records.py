@@ -92,7 +92,7 @@ class Dataset(Protocol):
     """A data set as the pipeline sees it. Must pickle, since reading happens in worker processes.
 
     A data set whose records have several inputs, or whose input is no picture, also has the ``pictures`` of
-    :class:`ShowsInputs`.
+    :class:`ShowsInputs`; one that assumes anything has the ``assumptions`` of :class:`Assumes`.
     """
 
     class_names: Sequence[str] | None
@@ -124,6 +124,15 @@ class ShowsInputs(Protocol):
 
     def pictures(self, inputs: Mapping[str, Tensor]) -> Mapping[str, View]:
         """Every input with space or time as a person knows it, at input resolution."""
+        ...
+
+
+@runtime_checkable
+class Assumes(Protocol):
+    """A data set that tells what it took for granted where a setting was left open."""
+
+    def assumptions(self) -> Mapping[str, str]:
+        """What was assumed, by what it is about; empty where everything was said."""
         ...
 
 

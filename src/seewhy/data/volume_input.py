@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from seewhy.data.clips import Clip
-from seewhy.data.geometry import kept_fraction, resample
+from seewhy.data.geometry import crop_notes, resample
 from seewhy.data.images import Preprocessing, to_unit
 from seewhy.data.volumes import Volume
 from seewhy.ops import resize
-from seewhy.values import ConfigError, Geometry
+from seewhy.values import ConfigError, Geometry, nearest
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,12 @@ class LoadedInput:
     notes: tuple[str, ...]
 
 
-def volume_input(volume: Volume, scaling: Scaling, size: Sequence[int] | None = None) -> LoadedInput:
+def volume_input(volume: Volume, scaling: Scaling | None, size: Sequence[int] | None = None) -> LoadedInput:
     """A volume as ``(C, D, H, W)``: values scaled over all voxels, then resized to ``size`` by trilinear interpolation.
 
     ``size`` is ``(depth, height, width)`` in voxels, None keeps the volume's. The geometry's axes are D, H and W.
-    Raises ``ConfigError`` SW-F103 for a window or percentiles that are none, SW-F104 for a size that is none.
+    Raises ``ConfigError`` SW-F103 for a window or percentiles that are none, SW-F104 for a size that is none, SW-F138
+    for a scaling that is none.
     """
     wanted = _check_size(size) or volume.shape
     channels = volume.values.reshape(-1, *volume.shape)
@@ -92,19 +93,21 @@ def clip_input(clip: Clip, preprocessing: Preprocessing) -> LoadedInput:
         for frame in frames
     ]
     geometry = Geometry((count, *plane.original), (count, *plane.input), (1.0, *plane.scale), (0.0, *plane.offset))
-    notes = ["colour converted to gray"] if gray else []
-    if (kept := kept_fraction(plane)) < 0.5:
-        notes.append(f"the centre crop keeps {kept:.0%} of each frame")
-    return LoadedInput(torch.stack(pixels, dim=1), geometry, clip.revision, (*clip.notes, *notes))
+    notes = (*clip.notes, *(["colour converted to gray"] if gray else []), *crop_notes(plane, "each frame"))
+    return LoadedInput(torch.stack(pixels, dim=1), geometry, clip.revision, notes)
 
 
 def scale(
-    channels: Float32[np.ndarray, "c d h w"], scaling: Scaling
+    channels: Float32[np.ndarray, "c d h w"], scaling: Scaling | None
 ) -> tuple[Float32[np.ndarray, "c d h w"], list[str]]:
     """Values scaled as said, and what was done. A flat volume becomes zeros, noted, never a division by zero.
 
-    ConfigError SW-F103 for a window or percentiles whose lower end is not below the upper.
+    None leaves the values as they are. ConfigError SW-F103 for a window or percentiles whose lower end is not below the
+    upper, SW-F138 for a scaling that is none.
     """
+    if scaling is None:
+        return channels, ["values as they are"]
+    _check_scaling(scaling)
     if isinstance(scaling, Window):
         _check_ends(scaling, scaling.low, scaling.high)
         return _between(channels, scaling.low, scaling.high), [f"window {scaling.low:g} to {scaling.high:g} is 0 to 1"]
@@ -133,6 +136,17 @@ def _by_statistics(values: NDArray[np.float32], scaling: ZScore | Percentiles) -
 def _between(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
     scaled: NDArray[np.float32] = ((values - low) / (high - low)).clip(0, 1).astype(np.float32)
     return scaled
+
+
+def _check_scaling(scaling: Any) -> None:
+    if not isinstance(scaling, Scaling):
+        known = [kind.__name__ for kind in get_args(Scaling)]
+        raise ConfigError(
+            "SW-F138",
+            f"scaling must be one of {', '.join(known)}, or None for values as they are; got {scaling!r}",
+            near=nearest(str(scaling), known),
+            fix="from seewhy.data.volume_input import Percentiles, Window, ZScore; scaling=Percentiles(1, 99)",
+        )
 
 
 def _check_ends(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, UInt8
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -31,6 +31,8 @@ from seewhy.render.heatmap import heatmap
 from seewhy.values import ConfigError, DataError, Geometry, ModelError
 
 ClipLike: TypeAlias = "str | os.PathLike[str] | Clip | NDArray[Any]"
+DIMMED_TO: Final = 0.4
+"""How bright the part of a frame is drawn that the model did not see."""
 
 
 def explain_clip(
@@ -65,6 +67,8 @@ def explain_clip(
         colormap, alpha: how the picture looks.
         save_path: where to write it; the ending says as what, see :meth:`StackResult.save`.
 
+    The result also has ``valid_mask`` ``(H, W)``, which pixels of a frame the model saw; the rest is drawn dark.
+
     Raises:
         ConfigError: ``SW-F141``, as many frames as channels, so that it cannot be found which axis is which.
         SeewhyError: with a code and a fix, for whatever else cannot be done.
@@ -75,12 +79,13 @@ def explain_clip(
     known = _read(clip, frames)
     loaded = clip_input(known, _frame_preprocessing(explainer))
     found = _ask(explainer, loaded.values[None].to(explainer.study.dtype), frames_first, target_class)
-    heat = _on_frames(found, loaded.geometry)
+    heat, valid = _on_frames(found, loaded.geometry)
     numbered = [f"frame {position + 1} / {len(heat)}" for position in range(len(heat))]
     labels = frame_labels(len(heat), known.fps) if known.fps else numbered
-    stack = Stack(known.frames, heat, labels, found.reference, fps=known.fps)
+    stack = Stack(_unseen_dimmed(known.frames, valid), heat, labels, found.reference, fps=known.fps)
     values = answer_values(found, explainer.class_names)
-    values |= {"heatmap": heat, "raw": found.raw["video"], "notes": [*values["notes"], *_notes(known, loaded)]}
+    notes = [*values["notes"], *_notes(known, loaded, valid)]
+    values |= {"heatmap": heat, "raw": found.raw["video"], "valid_mask": valid, "notes": notes}
     result = StackResult(values, stack, look)
     if save_path is not None:
         result.save(save_path)
@@ -141,12 +146,27 @@ def _asked(explainer: Explainer, clip: Tensor, frames_first: bool, target_class:
     return found
 
 
-def _on_frames(found: InputsExplained, geometry: Geometry) -> Float32[np.ndarray, "t h w"]:
-    """The heat map on the original frames, zero where a crop cut."""
+def _on_frames(
+    found: InputsExplained, geometry: Geometry
+) -> tuple[Float32[np.ndarray, "t h w"], Bool[np.ndarray, "h w"]]:
+    """The heat map on the original frames, zero where a crop cut, and which pixels of a frame the model saw."""
     scaled = heatmap(found.raw["video"], geometry.input, scale=found.scale).values
     plane = Geometry(geometry.original[1:], geometry.input[1:], geometry.scale[1:], geometry.offset[1:])
-    return np.stack([on_original(frame, plane)[0] for frame in scaled])
+    placed = [on_original(frame, plane) for frame in scaled]
+    return np.stack([heat for heat, _ in placed]), placed[0][1]
 
 
-def _notes(clip: Clip, loaded: LoadedInput) -> list[str]:
-    return list(dict.fromkeys((*clip.notes, *loaded.notes)))
+def _unseen_dimmed(
+    frames: UInt8[np.ndarray, "t h w 3"], valid: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "t h w 3"]:
+    """Frames with what the model did not see dimmed, lest it look like a place without evidence."""
+    if valid.all():
+        return frames
+    shown = frames.copy()
+    shown[:, ~valid] = (shown[:, ~valid] * DIMMED_TO).round()
+    return shown
+
+
+def _notes(clip: Clip, loaded: LoadedInput, valid: Bool[np.ndarray, "h w"]) -> list[str]:
+    drawn = () if valid.all() else ("what the model did not see is drawn dark",)
+    return list(dict.fromkeys((*clip.notes, *loaded.notes, *drawn)))

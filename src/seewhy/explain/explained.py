@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float32
 from numpy.typing import NDArray
 
 from seewhy.core import Attribution
+from seewhy.evidence import Scale
 from seewhy.explain.answering import Answer
 from seewhy.explain.head import Head
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
 from seewhy.registry import METHODS, Method
-from seewhy.render.heatmap import Heatmap, Scale, heatmap, place_on_original
+from seewhy.render.heatmap import Heatmap, heatmap, place_on_original
 from seewhy.render.resize import resize
 from seewhy.values import Geometry, TargetError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.core import Attribution, Inputs
 from seewhy.explain.answering import Answer, answer
+from seewhy.explain.baseline_choice import with_known_baseline
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
 from seewhy.explain.every_input import InputsExplained, each_of
@@ -29,7 +30,7 @@ from seewhy.explain.study import Study
 from seewhy.explain.warning import warn_caller
 from seewhy.methods.ask import Asked
 from seewhy.models.adapter import Adapter
-from seewhy.models.calling import frames_first_of, frames_second
+from seewhy.models.calling import frames_first_of, frames_second, takes_signals
 from seewhy.models.layers import find_layer
 from seewhy.models.outputs import Selector
 from seewhy.ops import chunks
@@ -38,6 +39,8 @@ from seewhy.registry import METHODS
 from seewhy.values import ConfigError
 
 Heat = Float32[np.ndarray, "height width"]
+Layers: TypeAlias = "str | nn.Module | Sequence[str | nn.Module] | Mapping[str, str | nn.Module] | None"
+"""A layer by name or as a module; of several inputs one for each, in any order or by input name."""
 CPU_CHUNK: Final = 4
 """Images at once on a CPU: beyond it a network's activations leave the processor's cache (measured)."""
 
@@ -47,7 +50,8 @@ class Explainer:
 
     Args:
         model: any image classifier; it is neither moved nor changed, and is asked in evaluation mode.
-        target_layer: a layer's name (``"layer4[-1]"``), the module itself, or None for the traced default.
+        target_layer: a layer's name (``"layer4[-1]"``), the module itself, or None for the traced default; of several
+            inputs one for each, as a list or by input name.
         use_cuda: accepted for compatibility: the model is asked where it is.
         preprocessing: how pictures become inputs, where the model does not tell: see
             :func:`seewhy.explain.recipe.find_recipe`.
@@ -57,7 +61,7 @@ class Explainer:
         output_selector: where the logits are in what the model returns: a key, an index or a function of it.
         passing: how a model of several inputs takes them, where its signature does not tell: ``positional``,
             ``keyword``, ``list``, ``dict`` or ``records``.
-        frames_first: the inputs that are clips ``(B, T, C, H, W)``; where None, those that look like it.
+        frames_first: the inputs that are clips ``(B, T, C, H, W)``; found by the model's first convolution if None.
         normalisation: how values of tensors came from pixels, of all inputs or by input name, for baselines that are
             colours; where None, the preprocessing's.
         settings: the method's own.
@@ -86,7 +90,7 @@ class Explainer:
     def __init__(
         self,
         model: nn.Module,
-        target_layer: str | nn.Module | Sequence[str | nn.Module] | None = None,
+        target_layer: Layers = None,
         use_cuda: bool = True,
         *,
         preprocessing: Given | Recipe = None,
@@ -106,6 +110,8 @@ class Explainer:
         require_settings(METHODS[self.method], self.settings, type(self), Explainer.__init__)
         self.reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
         self.study = Study(model, normalisation or self.recipe.normalisation, output_selector, passing)
+        self._study_of_values = Study(model, normalisation, output_selector, passing)
+        self._values_told, self._colours_told = False, normalisation is not None
         self._frames_first = frames_first
         self.set_target_layer(target_layer)
 
@@ -119,8 +125,9 @@ class Explainer:
         """The classes' names in the model's order, where they are known."""
         return self.reading.class_names
 
-    def set_target_layer(self, layer: str | nn.Module | Sequence[str | nn.Module] | None) -> None:
+    def set_target_layer(self, layer: Layers) -> None:
         """Explain through this layer from now on, or each input through one of these; None for the default."""
+        layer = tuple(layer.values()) if isinstance(layer, Mapping) else layer
         if isinstance(layer, list | tuple):
             name: str | tuple[str, ...] | None = tuple(str(find_layer(self.study.bare, one)) for one in layer)
         else:
@@ -227,6 +234,24 @@ class Explainer:
         answered, inputs = self._answer_inputs(x, target_class, asked)
         return list(each_of(answered, inputs, asked))
 
+    def with_normalisation(self, normalisation: Normalisation | None) -> Self:
+        """The same explainer, told how values came from pixels; None says that nobody knows."""
+        other = copy.copy(self)
+        other._study_of_values = Study(self.model, normalisation, self.reading.output_selector)
+        other._values_told = True
+        other._colours_told = normalisation is not None
+        return other
+
+    def _study_for(self, inputs: Inputs) -> tuple[Study, bool]:
+        """The study of such inputs, and whether their colours are known.
+
+        What is assumed of pictures is not said of volumes, signals, or several inputs.
+        """
+        is_picture = len(inputs) == 1 and all(tensor.ndim == 4 for tensor in inputs.values())
+        if not self._values_told and (is_picture or not self.recipe.assumed):
+            return self.study, True
+        return self._study_of_values, self._colours_told
+
     def with_frames_first(self, names: Sequence[str]) -> Self:
         """The same explainer, told which inputs are clips ``(B, T, C, H, W)``."""
         other = copy.copy(self)
@@ -234,11 +259,13 @@ class Explainer:
         return other
 
     def _answer_inputs(self, x: Any, target_class: Any, asked: Asked) -> tuple[Answer, Inputs]:
-        given = given_inputs(x, self.recipe, self.study.dtype)
-        clips = frames_first_of(given) if self._frames_first is None else tuple(self._frames_first)
+        given = given_inputs(x, self.recipe, self.study.dtype, signals=takes_signals(self.study.bare))
+        clips = frames_first_of(self.study.bare, given) if self._frames_first is None else tuple(self._frames_first)
         inputs = frames_second(given, clips)
         classes = class_list(target_class, len(next(iter(inputs.values()))), self.class_names)
-        adapter = self.study.adapter(inputs, clips)
+        study, colours_known = self._study_for(inputs)
+        adapter = study.adapter(inputs, clips)
+        asked = with_known_baseline(asked, colours_known)
         return answer(adapter, head_of(adapter, self.reading), asked, classes, inputs), inputs
 
     def visualize(

@@ -14,8 +14,10 @@ from seewhy.explain.recipe import Recipe
 from seewhy.values import DataError
 
 
-def given_inputs(x: Any, recipe: Recipe, dtype: torch.dtype) -> Inputs:
+def given_inputs(x: Any, recipe: Recipe, dtype: torch.dtype, *, signals: bool = False) -> Inputs:
     """Tensors by name as they are, a tensor as the image or images it is, pictures prepared by ``recipe``.
+
+    Three axes are one picture ``(C, H, W)``, or for a model of ``signals`` a batch ``(B, C, T)``.
 
     Raises:
         DataError: ``SW-D49`` values that are not finite, ``SW-D54`` pictures of several shapes, ``SW-D55`` no tensor.
@@ -23,7 +25,8 @@ def given_inputs(x: Any, recipe: Recipe, dtype: torch.dtype) -> Inputs:
     if isinstance(x, Mapping):
         return {str(name): _checked(str(name), tensor) for name, tensor in x.items()}
     if isinstance(x, Tensor):
-        return {"image": _checked("image", x[None] if x.ndim == 3 else x)}
+        name = "signal" if signals else "image"
+        return {name: _checked(name, x[None] if x.ndim == 3 and not signals else x)}
     return stacked([prepare(image, recipe, dtype).pixels for image in each_image(x)])
 
 
@@ -37,7 +40,7 @@ def stacked(pixels: Sequence[Tensor]) -> Inputs:
         raise DataError(
             "SW-D54",
             f"one batch needs inputs of one shape, got {sorted({tuple(tensor.shape) for tensor in pixels})}",
-            fix="use explain_batch, which takes mixed sizes, or tensors of one size",
+            fix="use explain_batch, which takes mixed sizes; to a model of several inputs pass a dict by input name",
         )
     return {"image": pixels[0][None] if len(pixels) == 1 else torch.stack(list(pixels))}
 

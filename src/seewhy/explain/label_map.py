@@ -36,6 +36,10 @@ class LabelMap:
         total = max(int(counts.sum()), 1)
         return {int(present[one]): float(counts[one] / total) for one in order}
 
+    def mean_uncertainty(self) -> float | None:
+        """The mean uncertainty of the pixels the model saw; None where none was asked for."""
+        return None if self.uncertainty is None else float(self.uncertainty[self.valid].mean(dtype=np.float64))
+
 
 def label_map(logits: Float[Tensor, "c h w"], geometry: Geometry, kind: str | None = None) -> LabelMap:
     """Logits read at the centre of every pixel of the original, linearly, then classes and uncertainty made of them.

@@ -36,7 +36,7 @@ class IntegratedGradients(Explainer, method="integrated_gradients"):
     Args:
         model: any differentiable classifier.
         baseline: ``black``, ``white``, ``blur``, ``mean`` or ``random``, defined in pixels, or a tensor of the model's
-            input.
+            input; if None black, or where nobody told how values come from pixels the record's mean, as a note says.
         steps: nodes of the path integral, or ``"auto"``.
         use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`.
     """
@@ -46,12 +46,13 @@ class IntegratedGradients(Explainer, method="integrated_gradients"):
     def __init__(
         self,
         model: nn.Module,
-        baseline: str | Tensor = "black",
+        baseline: str | Tensor | None = None,
         steps: int | str = 50,
         use_cuda: bool = True,
         **others: Any,
     ) -> None:
-        super().__init__(model, use_cuda=use_cuda, baseline=baseline, **{"steps": steps, **others})
+        asked = {} if baseline is None else {"baseline": baseline}
+        super().__init__(model, use_cuda=use_cuda, **{"steps": steps, **asked, **others})
 
     def check_completeness(
         self, image: ImageLike, target_class: Any = None, *, tolerance: float = SATISFIED, **settings: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -10,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.core import Attribution, Inputs
+from seewhy.data.geometry import crop_notes
+from seewhy.data.images import Preprocessing
 from seewhy.explain.answering import Answer, ListeningProbe
 from seewhy.explain.class_choice import class_list, label_of
 from seewhy.explain.drawing import Destination, Look
@@ -72,7 +75,8 @@ def explain_segmentation(
         class_names: the classes' names, in the model's order.
         background: a class that is left out when the most frequent one is sought; none is assumed.
         output_selector: where the logits are in what the model returns: a key, an index or a function of it.
-        preprocessing: how pictures become inputs, where the model does not tell.
+        preprocessing: how pictures become inputs, where the model does not tell; what is assumed then keeps the whole
+            picture, stretched, since what a crop cuts would be of no class.
         settings: the method's own.
 
     Raises:
@@ -136,7 +140,8 @@ class SegmentationExplainer:
         _require_places_kept(METHODS[method], settings)
         self.model = model
         self.background = background
-        self.reading = Reading(preprocessing, class_names, None, None, output_selector).settled(model)
+        told = Reading(preprocessing, class_names, None, None, output_selector)
+        self.reading = _whole_picture(told.settled(model), preprocessing)
         layer = None if target_layer is None else str(find_layer(unwrapped(model), target_layer))
         self.asked = Asked(METHODS[method].name, layer, settings)
         self._adapters: dict[tuple[Any, ...], SegmentationAdapter] = {}
@@ -177,13 +182,14 @@ class SegmentationExplainer:
             "classes": seen.shares(),
             "uncertainty": seen.uncertainty,
             "uncertainty_method": uncertainty_method,
+            "mean_uncertainty": seen.mean_uncertainty(),
             "method": facts.get("method", self.asked.name),
             "settings": facts.get("settings", {}),
             "target_layer": facts.get("layer"),
             "score": float(found.attribution.score[0]),
             "valid_mask": seen.valid,
             "preprocessing": str(self.reading.recipe),
-            "notes": list(found.notes),
+            "notes": list(dict.fromkeys((*found.notes, *crop_notes(prepared.geometry)))),
         }
         return SegmentationResult(
             values,
@@ -228,6 +234,15 @@ class SegmentationExplainer:
                 fix="give one name per class, in the model's order; two for a model with one channel",
             )
         return names
+
+
+def _whole_picture(reading: Reading, given: Given | Recipe) -> Reading:
+    """A crop that nobody asked for is left out: what lies outside it would be of no class."""
+    recipe = reading.recipe
+    asked = isinstance(given, Mapping) and bool({"crop", "crop_ratio"} & set(given))
+    if asked or not recipe.assumed or not isinstance(recipe.how, Preprocessing):
+        return reading
+    return replace(reading, preprocessing=replace(recipe, how=replace(recipe.how, crop="none")))
 
 
 def _require_places_kept(method: Method, settings: Mapping[str, Any]) -> None:

@@ -27,9 +27,9 @@ class SegmentationResult(SheetResult):
     Keys: ``heatmap`` ``(H, W)`` in [0, 1]; ``prediction`` ``(H, W)`` int32 classes, -1 outside what the model saw;
     ``target_class``, ``target_label``; ``classes``, the share of pixels of each class present, most frequent first;
     ``uncertainty`` ``(H, W)`` in the absolute units of ``uncertainty_method``, NaN outside, None if not asked for;
-    ``method``, ``settings``, ``target_layer``, ``score`` (the mean logit), ``valid_mask`` ``(H, W)``,
-    ``preprocessing``, ``notes``, ``image`` (its name), ``visualization`` ``(h, w, 3)``, the figure, and once written
-    ``save_path``. All maps are on the original picture.
+    ``mean_uncertainty``, its mean over what the model saw; ``method``, ``settings``, ``target_layer``, ``score`` (the
+    mean logit), ``valid_mask`` ``(H, W)``, ``preprocessing``, ``notes``, ``image`` (its name), ``visualization``
+    ``(h, w, 3)``, the figure, and once written ``save_path``. All maps are on the original picture.
     """
 
     def __init__(

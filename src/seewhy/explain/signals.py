@@ -92,8 +92,8 @@ def explain_signal(
         (100,)
     """
     reading = Reading(None, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings, explain_signal)
     values = _checked(signal)
+    explainer = make_explainer(method, model, target_layer, reading, settings, explain_signal).with_normalisation(None)
     given = torch.from_numpy(values).to(explainer.study.dtype)[None]
     (found,) = explainer.explain_inputs({"signal": given}, target_class)
     scaled = heatmap(found.raw["signal"], values.shape[1:], scale=found.scale)

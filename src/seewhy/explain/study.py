@@ -72,4 +72,9 @@ class Study:
 
     def _weights(self) -> int:
         """Changes when a weight is replaced, moved or written to."""
-        return hash(tuple((id(weight), weight.data_ptr(), weight._version) for weight in self.bare.parameters()))
+        return hash(tuple((id(weight), weight.data_ptr(), _version(weight)) for weight in self.bare.parameters()))
+
+
+def _version(weight: torch.Tensor) -> int:
+    """How often a weight was written to; a tensor made in inference mode does not count."""
+    return 0 if weight.is_inference() else weight._version

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy.data.orientation import Reordering
-from seewhy.data.volume_input import Percentiles, Scaling, volume_input
+from seewhy.data.volume_input import Percentiles, Scaling, Window, volume_input
 from seewhy.data.volumes import Volume, read_volume
 from seewhy.explain.answer_values import answer_values
 from seewhy.explain.drawing import Destination, Look
@@ -20,6 +20,7 @@ from seewhy.explain.explainers import make_explainer
 from seewhy.explain.reading import Reading
 from seewhy.explain.stack_result import Stack, StackResult
 from seewhy.models.outputs import Selector
+from seewhy.pixels import Normalisation
 from seewhy.render.frames import slice_labels
 from seewhy.render.heatmap import heatmap
 from seewhy.values import DataError
@@ -40,7 +41,7 @@ def explain_volume(
     save_path: Destination | None = None,
     *,
     size: Sequence[int] | None = None,
-    scaling: Scaling = Percentiles(),  # noqa: B008  (frozen)
+    scaling: Scaling | None = Percentiles(),  # noqa: B008  (frozen)
     axes: str | None = "SPL",
     class_names: Sequence[str] | None = None,
     task: str | None = None,
@@ -59,7 +60,7 @@ def explain_volume(
         colormap, alpha: how the picture looks.
         save_path: where to write it; the ending says as what, see :meth:`StackResult.save`.
         size: ``(depth, height, width)`` that the model wants; the volume's own if None.
-        scaling: how voxels become the model's values: ``Percentiles``, ``Window`` or ``ZScore``.
+        scaling: how voxels become the model's values: ``Percentiles``, ``Window`` or ``ZScore``; None leaves them.
         axes: the directions D, H and W run in, as in :func:`seewhy.data.volumes.read_volume`.
 
     Raises:
@@ -72,8 +73,11 @@ def explain_volume(
     """
     look = Look(colormap, alpha)
     reading = Reading(None, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings, explain_volume)
     known, pixels, notes = _prepared(volume, scaling, size, axes)
+    in_unit = isinstance(scaling, Percentiles | Window) and not isinstance(volume, Tensor)
+    colours = Normalisation((0.0,) * len(pixels), (1.0,) * len(pixels)) if in_unit else None
+    explainer = make_explainer(method, model, target_layer, reading, settings, explain_volume)
+    explainer = explainer.with_normalisation(colours).with_frames_first(())
     (found,) = explainer.explain_inputs({"volume": pixels[None].to(explainer.study.dtype)}, target_class)
     heat = heatmap(found.raw["volume"], known.shape, scale=found.scale).values
     stack = Stack(slices_of(known), heat, slice_labels(len(heat)), found.reference, volume=known)
@@ -106,7 +110,7 @@ def volume_of(values: Shaped[np.ndarray, "*c d h w"]) -> Volume:
 
 
 def _prepared(
-    given: VolumeLike, scaling: Scaling, size: Sequence[int] | None, axes: str | None
+    given: VolumeLike, scaling: Scaling | None, size: Sequence[int] | None, axes: str | None
 ) -> tuple[Volume, Tensor, tuple[str, ...]]:
     """The volume as a person knows it, what the model gets, and what was done on the way."""
     if isinstance(given, Tensor):

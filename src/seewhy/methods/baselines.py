@@ -115,8 +115,8 @@ def _of_pixels(
             "SW-F40",
             f"the baseline {name!r} is a colour of pixels, and how this input's {values.shape[1]} channels came from "
             f"pixels is {known}",
-            fix="give Adapter(model, example, normalisation=Normalisation(mean, std)), a tensor as the baseline, "
-            "or baseline='mean' or 'blur'",
+            fix="say baseline='mean' or 'blur', give a tensor as the baseline, or tell "
+            "normalisation=Normalisation(mean, std), by input name where there are several",
         )
     return normalisation.apply(pixels)
 

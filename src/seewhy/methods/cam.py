@@ -185,6 +185,7 @@ def eigencam(activations: Layer) -> Maps:
     "eigengradcam",
     reads=("activations", "gradients"),
     signed=True,
+    share_by="nothing",
     cite="pytorch-grad-cam (Gildenblat and contributors, software), EigenGradCAM, without centring",
 )
 def eigengradcam(activations: Layer, gradients: Layer) -> Maps:

@@ -31,6 +31,7 @@ MOST_NAMED = 5
     "deeplift",
     asks=True,
     signed=True,
+    share_by="sum",
     cite="Shrikumar et al. 2017, arXiv:1704.02685, Rescale rule, as in captum; answers that do not add up are refused",
     also=("deep_lift",),
 )

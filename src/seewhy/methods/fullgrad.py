@@ -30,6 +30,7 @@ Map = Float[Tensor, "b *s"]
     asks=True,
     signed=True,
     linear=True,
+    share_by="sum",
     cite="Srinivas and Fleuret 2019, arXiv:1905.00780, eq. 3; psi='signed' is before the post-processing of eq. 4",
     also=("full_gradient",),
 )

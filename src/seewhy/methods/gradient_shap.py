@@ -24,6 +24,7 @@ from seewhy.values import ConfigError
     asks=True,
     signed=True,
     linear=True,
+    share_by="sum",
     cite="Erion et al. 2019, arXiv:1906.10670, eq. 3; Lundberg and Lee 2017, arXiv:1705.07874",
     also=("expected_gradients", "gradientshap"),
 )

@@ -23,6 +23,7 @@ Values = Float[Tensor, "b *s"]
     "guided_backprop",
     asks=True,
     signed=True,
+    share_by="sum",
     cite="Springenberg et al. 2014, arXiv:1412.6806, section 3.4",
     also=("guided_backpropagation", "guidedbackprop"),
 )

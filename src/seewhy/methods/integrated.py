@@ -33,6 +33,7 @@ ROUNDING = 10
     asks=True,
     signed=True,
     linear=True,
+    share_by="sum",
     cite="Sundararajan et al. 2017, arXiv:1703.01365, eq. 1; completeness is proposition 1",
     also=("ig", "integratedgradients"),
 )

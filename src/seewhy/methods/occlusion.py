@@ -32,6 +32,7 @@ Sizes = int | Sequence[int]
     "occlusion",
     asks=True,
     signed=True,
+    share_by="mean",
     cite="Zeiler and Fergus 2013, arXiv:1311.2901, section 4.2; overlapping windows averaged",
 )
 def occlusion(

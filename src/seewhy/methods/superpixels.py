@@ -26,6 +26,7 @@ INFINITE = 1e6
     "lime",
     asks=True,
     signed=True,
+    share_by="mean",
     cite="Ribeiro, Singh and Guestrin 2016, arXiv:1602.04938, section 3.4; settings of the authors' image explainer",
 )
 def lime(
@@ -73,6 +74,7 @@ def lime(
     "kernel_shap",
     asks=True,
     signed=True,
+    share_by="mean",
     cite="Lundberg and Lee 2017, arXiv:1705.07874, theorem 2",
     also=("kernelshap", "kernel-shap"),
 )

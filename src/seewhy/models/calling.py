@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from seewhy.core import Inputs
 from seewhy.values import ConfigError, ModelError, nearest
@@ -98,13 +99,33 @@ def _checked(told: str) -> Passing:
     return told  # type: ignore[return-value]
 
 
-CHANNELS = (1, 2, 3, 4)
+def frames_first_of(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The inputs with three axes of space or time whose channels the model takes third, ``(B, T, C, H, W)``.
+
+    Told by how many channels the model's first convolution takes; a model without one takes channels second. Raises
+    ``ConfigError`` SW-F141 where both axes have that many.
+    """
+    first = first_convolution(model)
+    return tuple(name for name, tensor in inputs.items() if tensor.ndim == 5 and _is_frames_first(first, name, tensor))
 
 
-def frames_first_of(inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The inputs that look like clips ``(B, T, C, H, W)``: a third axis as long as channels are, a longer second."""
-    return tuple(
-        name
-        for name, tensor in inputs.items()
-        if tensor.ndim == 5 and tensor.shape[2] in CHANNELS and tensor.shape[1] not in (1, 3)
-    )
+def first_convolution(model: nn.Module) -> _ConvNd | None:
+    """The convolution that a model names first, which is the one its input goes into."""
+    return next((module for module in model.modules() if isinstance(module, _ConvNd)), None)
+
+
+def takes_signals(model: nn.Module) -> bool:
+    """Whether a model's first convolution is one over time alone."""
+    return isinstance(first_convolution(model), nn.Conv1d)
+
+
+def _is_frames_first(first: _ConvNd | None, name: str, tensor: Tensor) -> bool:
+    second, third = (first is not None and length == first.in_channels for length in tensor.shape[1:3])
+    if second and third:
+        raise ConfigError(
+            "SW-F141",
+            f"the input {name!r} {tuple(tensor.shape)} has as many frames or slices as channels: which axis the model "
+            "takes for which cannot be found",
+            fix="say frames_first=() for (B, C, T, H, W), or frames_first=('" + name + "',) for (B, T, C, H, W)",
+        )
+    return third

@@ -60,9 +60,21 @@ def default_layer(trace: Trace, input_name: str | None = None, *, without: Colle
             str(Layer(last.name, last.call)),
             f"last layer with a spatial grid{seen} ({size}) on which the score has a gradient{skipped}",
         )
+    if not possible and (unmoved := _without_gradient(trace, input_name)) is not None:
+        return unmoved
     if possible:
         raise shuffled(", ".join(dict.fromkeys(name for name, _ in without)))
     raise _no_default(trace, input_name)
+
+
+def _without_gradient(trace: Trace, input_name: str | None) -> Choice | None:
+    """The last layer of one of several inputs that does not move the score, so that its map is zero; else None."""
+    own = [call for call in trace.calls if call.inputs == (input_name,) and call.grid and call.grid.cells > 1]
+    if not own or not candidates(trace):
+        return None
+    return Choice(
+        str(Layer(own[-1].name, own[-1].call)), f"last layer of {input_name}; the score has no gradient there"
+    )
 
 
 def last_inside(trace: Trace, layer: Layer) -> Layer:

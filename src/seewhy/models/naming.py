@@ -92,7 +92,8 @@ def _ending_in(modules: Sequence[str], path: str) -> str | None:
 
 
 def _unknown(path: str, modules: Iterable[str]) -> LayerError:
-    near = nearest(path, (known for known in modules if known))
+    known = [name for name in modules if name]
+    near = nearest(path, known) or known[-_MOST_LISTED:]
     fix = "use a name from model.named_modules()"
     return LayerError("SW-L01", f"the model has no layer {path!r}", near=near, fix=fix)
 

@@ -79,7 +79,8 @@ def selected(answer: Any, selector: Selector | None = None, *, keys: Iterable[st
     raise ModelError(
         "SW-M01",
         f"the model returned {described(answer)}, and none is known to be its logits",
-        fix=f"say where they are ({choose}), or return a tensor or one of the keys {', '.join(keys)}",
+        fix=f"say where they are ({choose}), or return a tensor or one of the keys {', '.join(keys)}; a detector is "
+        "explained by seewhy.explain_detection",
     )
 
 
@@ -123,7 +124,8 @@ def as_logits(tensor: Tensor, *, batch: int | None, headless: bool) -> Float[Ten
         raise ModelError(
             "SW-M02",
             f"a classifier's outputs are (batch, classes), this model returned {tuple(tensor.shape)}",
-            fix="wrap the model so that it returns logits, or reduce them with output_selector=lambda answer: ...",
+            fix="wrap the model so that it returns logits, or reduce them with output_selector=lambda answer: ...; a "
+            "segmentation network is explained by seewhy.explain_segmentation",
         )
     if batch is not None and tensor.shape[0] != batch:
         raise ModelError(

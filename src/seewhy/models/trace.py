@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from seewhy.core import Inputs
+from seewhy.memory import is_out_of_memory
 from seewhy.models.borrow import borrowed
 from seewhy.models.dependence import dependence
 from seewhy.models.endings import Activation, activation_of
@@ -119,7 +120,7 @@ def first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
     try:
         return run(inputs)
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError, AttributeError) as error:
-        if isinstance(error, RuntimeError) and is_in_place_conflict(error):
+        if is_out_of_memory(error) or (isinstance(error, RuntimeError) and is_in_place_conflict(error)):
             raise
         shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
         if "not implemented for" in str(error):

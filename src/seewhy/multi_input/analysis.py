@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,11 @@ def predictions(found: Sequence[InputsExplained], names: Sequence[str] | None) -
     rows = [one["probabilities"] for one in said]
     probabilities = None if any(row is None for row in rows) else np.stack(rows)
     return {**{key: alone(values) for key, values in told.items()}, "probabilities": probabilities}
+
+
+def notes_of(answers: Iterable[Answers]) -> list[str]:
+    """What a reader of the maps should know, of all methods and records; each note once."""
+    return list(dict.fromkeys(note for one in answers for found in one.values() for note in found.notes))
 
 
 def heat_maps(found: Sequence[InputsExplained], *, common: bool) -> dict[str, NDArray[np.float32]]:

@@ -16,13 +16,14 @@ from seewhy.explain.explainers import explainer_class
 from seewhy.explain.head import head_of
 from seewhy.explain.study import Study
 from seewhy.methods.together import ask_together
+from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import unwrapped
 from seewhy.models.calling import frames_first_of, frames_second
 from seewhy.multi_input.methods import DEFAULT_NOISE_LEVEL, DEFAULT_SAMPLES, InputsMethod
-from seewhy.multi_input.named_inputs import known_names, named_inputs
+from seewhy.multi_input.named_inputs import known_names, looked_up, named_inputs
 from seewhy.pixels import Normalisation
 from seewhy.registry import METHODS as REGISTRY
-from seewhy.values import ConfigError
+from seewhy.values import ConfigError, ModelError
 
 Answers = Mapping[str, InputsExplained]
 """What each method says of one record."""
@@ -41,12 +42,14 @@ class InputsExplainer:
         class_names: in the order of the outputs; the model's own ``class_names`` if None.
         normalisation: how values came from pixels, for all inputs or by name, so that they can be drawn as they were.
         passing: how ``forward`` takes its inputs, where its signature does not tell.
+        frames_first: the inputs that are clips ``(B, T, C, H, W)``; found by the model's first convolution if None.
         n_samples, noise_level: of methods that average over noise, the level as a share of each input's range.
         study: what is known of this model from earlier questions, which saves tracing it again.
 
     Raises:
         LayerError: a layer that is not there, with the nearest names.
-        ConfigError: ``SW-F122``, when asked: an input on which none of the layers lies; ``SW-F123``.
+        ConfigError: ``SW-F123``; when asked ``SW-F122``, an input on which none of the layers lies, and what
+            :func:`seewhy.models.calling.frames_first_of` raises.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class InputsExplainer:
         class_names: Sequence[str] | None = None,
         normalisation: Normalisation | Mapping[str, Normalisation] | None = None,
         passing: str | None = None,
+        frames_first: Sequence[str] | None = None,
         n_samples: int = DEFAULT_SAMPLES,
         noise_level: float = DEFAULT_NOISE_LEVEL,
         study: Study | None = None,
@@ -72,6 +76,7 @@ class InputsExplainer:
             method.name: _explainer(model, method, target_layers, {**given, **method.settings(n_samples, noise_level)})
             for method in methods
         }
+        self._frames_first = frames_first
         self.study = study or self._first.study
         self.input_names = known_names(model, input_names)
 
@@ -83,7 +88,7 @@ class InputsExplainer:
     def named(self, inputs: Any) -> Inputs:
         """Inputs ``(B, C, *S)`` by name; a clip's channels come before its frames."""
         named = named_inputs(inputs, self.input_names)
-        return frames_second(named, frames_first_of(named))
+        return frames_second(named, self._clips(named))
 
     def explain(self, inputs: Any, target_class: Any = None) -> list[Answers]:
         """For each record of a batch, what each method says of it; all explain the same class.
@@ -93,9 +98,9 @@ class InputsExplainer:
             target_class: one class for all records or one for each, by number or name; the predicted ones if None.
         """
         given = named_inputs(inputs, self.input_names)
-        clips = frames_first_of(given)
+        clips = self._clips(given)
         tensors = frames_second(given, clips)
-        adapter = self.study.adapter(tensors, clips)
+        adapter = self._adapter(tensors, clips)
         classes = class_list(target_class, len(next(iter(tensors.values()))), self.class_names)
         head = head_of(adapter, self._first.reading)
         probe = ListeningProbe(adapter, head.question(classes), tensors)
@@ -109,6 +114,15 @@ class InputsExplainer:
         answers: list[Answers] = [dict(zip(each, record, strict=True)) for record in zip(*each.values(), strict=True)]
         _require_every_input(answers[0], tensors, adapter.spatial_inputs)
         return answers
+
+    def _clips(self, given: Inputs) -> tuple[str, ...]:
+        return frames_first_of(self.study.bare, given) if self._frames_first is None else tuple(self._frames_first)
+
+    def _adapter(self, tensors: Inputs, clips: Sequence[str]) -> Adapter:
+        try:
+            return self.study.adapter(tensors, clips)
+        except ModelError as error:
+            raise looked_up(error, tensors) or error from error.__cause__
 
     @property
     def _first(self) -> Explainer:

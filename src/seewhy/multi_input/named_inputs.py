@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from seewhy.core import Inputs
 from seewhy.models.borrow import unwrapped
-from seewhy.values import ConfigError, DataError, nearest
+from seewhy.values import ConfigError, DataError, ModelError, different_names, nearest
 
 FEWEST_AXES = 2
 """Batch and features: an input of numbers goes to the model too; maps are made of inputs with space."""
@@ -58,10 +59,10 @@ def named_inputs(given: Any, names: Sequence[str] | None) -> Inputs:
     if isinstance(given, Mapping):
         named = _from_mapping(given, names)
     else:
-        tensors = [given] if isinstance(given, Tensor) else list(given)
+        tensors = [given] if isinstance(given, Tensor | np.ndarray) else list(given)
         names = names or _numbered(len(tensors))
         if len(tensors) != len(names):
-            raise _other_inputs(f"{len(tensors)} inputs in order", names)
+            raise _other_inputs(f"{len(tensors)} inputs in order", names, fix=_fix_of_arrays(tensors))
         named = dict(zip(names, tensors, strict=True))
     _check_batches(named)
     return named
@@ -82,6 +83,26 @@ def merged_inputs(in_order: Sequence[Any], by_name: Mapping[str, Any], names: Se
     if len(first) < len(in_order) or set(first) & set(by_name):
         raise _other_inputs(f"{len(in_order)} inputs in order and {', '.join(by_name)} by name", known)
     return {**first, **by_name}
+
+
+def looked_up(error: ModelError, named: Mapping[str, Any]) -> DataError | None:
+    """The error for a model whose ``forward`` looks up an input by a name that no input has; None for another fault.
+
+    Example:
+        >>> error = ModelError("SW-M09", "it cannot be called", fix="")
+        >>> error.__cause__ = KeyError("mnv")
+        >>> looked_up(error, {"input1": 1}).fix
+        "input_names=['mnv', ...] names the inputs in their order, or pass them in a dict by these names"
+    """
+    key = error.__cause__.args[0] if isinstance(error.__cause__, KeyError) and error.__cause__.args else None
+    if not isinstance(key, str) or key in named:
+        return None
+    return DataError(
+        "SW-D95",
+        f"the model looks up an input {key!r}; got {', '.join(named)}",
+        near=nearest(key, named),
+        fix=f"input_names=[{key!r}, ...] names the inputs in their order, or pass them in a dict by these names",
+    )
 
 
 def _from_mapping(given: Mapping[str, Any], names: Sequence[str] | None) -> dict[str, Any]:
@@ -106,7 +127,8 @@ def _check_batches(named: Mapping[str, Any]) -> None:
         raise DataError(
             "SW-D96",
             f"every input must be a tensor (B, C, *space) with the same number of records, got {told}",
-            fix="add the batch axis with tensor[None], and pass as many records of every input",
+            fix=_fix_of_arrays(named.values())
+            or "add the batch axis with tensor[None], and pass as many records of every input",
         )
     for name, one in named.items():
         if one.is_floating_point() and not bool(one.isfinite().all()):
@@ -118,8 +140,8 @@ def _check_batches(named: Mapping[str, Any]) -> None:
 
 
 def _checked(told: Any) -> tuple[str, ...]:
-    names = tuple(told) if isinstance(told, Sequence) and not isinstance(told, str) else ()
-    if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+    names = different_names(told)
+    if names is None:
         raise ConfigError(
             "SW-F123",
             f"input_names must be different texts, one per input, got {told!r}",
@@ -128,10 +150,15 @@ def _checked(told: Any) -> tuple[str, ...]:
     return names
 
 
-def _other_inputs(came: str, names: Sequence[str], near: Sequence[str] = ()) -> DataError:
+def _fix_of_arrays(inputs: Iterable[Any]) -> str:
+    arrays = any(isinstance(one, np.ndarray) for one in inputs)
+    return "pass every input as a tensor: torch.from_numpy(array), with the batch axis first" if arrays else ""
+
+
+def _other_inputs(came: str, names: Sequence[str], near: Sequence[str] = (), fix: str = "") -> DataError:
     return DataError(
         "SW-D95",
         f"the model takes {', '.join(names) or 'inputs that its signature does not name'}; got {came}",
         near=near,
-        fix="pass every input once, in this order or by name; input_names=[...] renames them",
+        fix=fix or "pass every input once, in this order or by name; input_names=[...] renames them",
     )

@@ -151,5 +151,8 @@ def _with_input(
         drawing,
         pictures={**drawing.pictures, shown: as_picture(tensor, normalisation)},
         heats={method: {**drawing.heats[method], shown: heat} for method, heat in own.items()},
-        shares={method: {**drawing.shares[method], shown: shares[method][name]} for method in shares},
+        shares={
+            method: {**drawing.shares[method], **({shown: own_shares[name]} if name in own_shares else {})}
+            for method, own_shares in shares.items()
+        },
     )

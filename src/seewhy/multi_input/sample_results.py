@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from seewhy.explain.class_choice import label_of
-from seewhy.multi_input.analysis import Heats, heats_by_method
+from seewhy.multi_input.analysis import Heats, heats_by_method, notes_of
 from seewhy.multi_input.sample_files import Style, draw_sample, summary_row, write_sample
 from seewhy.multi_input.streaming import Sample
 from seewhy.render.summary_figure import Sample as SummaryRow
@@ -44,8 +44,8 @@ def finished(sample: Sample, style: Style, folder: Path | None = None) -> Finish
 
 
 def sample_result(sample: Sample, heats: Mapping[str, Heats], style: Style) -> SampleResult:
-    """``sample_id``, ``true_class``, ``pred_class``, ``confidence``, ``probabilities``, ``heatmaps``, ``shares``; by
-    method first where there are several."""
+    """``sample_id``, ``true_class``, ``pred_class``, ``confidence``, ``probabilities``, ``notes``, and ``heatmaps`` and
+    ``shares``, by method first where there are several."""
     first = next(iter(sample.answers.values()))
     said = first.says(style.class_names)
     shares = {method: found.shares for method, found in sample.answers.items()}
@@ -58,6 +58,7 @@ def sample_result(sample: Sample, heats: Mapping[str, Heats], style: Style) -> S
         "probabilities": said["probabilities"],
         "heatmaps": next(iter(heats.values())) if alone else heats,
         "shares": next(iter(shares.values())) if alone else shares,
+        "notes": notes_of([sample.answers]),
         "error": "",
     }
 
@@ -65,4 +66,4 @@ def sample_result(sample: Sample, heats: Mapping[str, Heats], style: Style) -> S
 def failed_result(sample: Sample, reason: str) -> SampleResult:
     """The same keys for a sample that could not be explained: nothing is made up."""
     empty: SampleResult = {"pred_class": None, "confidence": None, "probabilities": None, "heatmaps": {}, "shares": {}}
-    return {"sample_id": sample.sample_id, "true_class": sample.label, **empty, "error": reason}
+    return {"sample_id": sample.sample_id, "true_class": sample.label, **empty, "notes": [], "error": reason}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from seewhy.multi_input.analysis import heats_by_method
+from seewhy.multi_input.methods import InputsMethod
 from seewhy.multi_input.sample_files import draw_sample
 from seewhy.multi_input.session_files import SUBFOLDERS, write_json, write_session_sample
 from seewhy.multi_input.session_report import report_text
@@ -56,8 +57,9 @@ def run_session(
             rows[split].append(row)
             if watch is not None:
                 watch(split, row)
-    methods = [method.name for method in visualizer.style.methods]
-    found = overall_statistics(rows, methods, visualizer.style.class_names, told)
+    methods = visualizer.style.methods
+    names = [method.name for method in methods]
+    found = overall_statistics(rows, names, visualizer.style.class_names, told)
     write_json(folder / "reports" / "overall_statistics.json", found)
     text = report_text(found)
     write_atomic(folder / "reports" / "detailed_analysis_report.txt", text.encode(), durable=False)
@@ -83,20 +85,21 @@ def _finished(sample: Sample, visualizer: InputsVisualizer, folder: Path, split:
         predicted=told["predicted_class"],
         confidence=told["confidence"],
         statistics=statistics_of(sample),
+        notes=told["notes"],
         seconds=sample.seconds + time.monotonic() - started,
     )
 
 
 def _write_summaries(
-    folder: Path, splits: Mapping[str, Mapping[str, Json]], rows: list[SessionRow], methods: list[str]
+    folder: Path, splits: Mapping[str, Mapping[str, Json]], rows: list[SessionRow], methods: Sequence[InputsMethod]
 ) -> None:
     """The two summary figures, of the splits and rows that hold something; further methods' scatter plots beside."""
     shown = {split: found for split, found in splits.items() if found["samples_processed"]}
     if not shown:
         return
-    figures = {"analysis_summary": analysis_summary(shown)}
+    figures = {"analysis_summary": analysis_summary(shown, method=methods[0].title)}
     for number, method in enumerate(methods):
-        name = "heatmap_detailed_analysis" if number == 0 else f"heatmap_detailed_analysis_{method.replace('+', 'p')}"
-        figures[name] = heatmap_detailed_analysis(activations(rows, method))
+        name = "heatmap_detailed_analysis" if number == 0 else f"heatmap_detailed_analysis_{method.folder}"
+        figures[name] = heatmap_detailed_analysis(activations(rows, method.name), method=method.title)
     for name, figure in figures.items():
         save_figure(figure, folder / f"{name}.png")

@@ -60,7 +60,7 @@ def insights(statistics: Mapping[str, Json]) -> Iterator[str]:
             worst = min(known, key=lambda name: known[name])
             yield f"- {split}: {worst} is predicted right least often ({per_cent(known[worst])} of its samples)."
         for method, summary in found["method_summaries"].items():
-            if len(summary) > 1:
+            if len(summary) > 1 and all(one["avg_share"] is not None for one in summary.values()):
                 first = max(summary, key=lambda name: summary[name]["avg_share"])
                 share = per_cent(summary[first]["avg_share"])
                 yield f"- {split}: by {method}, {first} holds the largest share of the evidence ({share} on average)."

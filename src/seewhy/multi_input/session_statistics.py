@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seewhy.explain.class_choice import label_of
-from seewhy.multi_input.analysis import raw_statistics
+from seewhy.multi_input.analysis import notes_of, raw_statistics
 from seewhy.multi_input.methods import InputsMethod
 from seewhy.multi_input.streaming import Sample
 from seewhy.values import Json
 
 Names = Sequence[str] | None
-ByInput = Mapping[str, Mapping[str, float]]
+ByInput = Mapping[str, Mapping[str, Json]]
 NOT_LABELLED = "not labelled"
 
 
@@ -29,12 +29,20 @@ class SessionRow:
     confidence: float | None = None
     statistics: Mapping[str, ByInput] = field(default_factory=dict)
     seconds: float = 0.0
+    notes: Sequence[str] = ()
     error: str = ""
 
 
-def statistics_of(sample: Sample) -> dict[str, dict[str, dict[str, float]]]:
-    """Method to input to the numbers of :func:`seewhy.multi_input.analysis.raw_statistics`."""
-    return {method: raw_statistics(found.raw, found.scale) for method, found in sample.answers.items()}
+def statistics_of(sample: Sample) -> dict[str, dict[str, dict[str, Json]]]:
+    """Method to input to the numbers of :func:`seewhy.multi_input.analysis.raw_statistics`; ``share`` is the one that
+    the answer tells, None where its inputs cannot be compared."""
+    return {
+        method: {
+            name: {**numbers, "share": found.shares.get(name)}
+            for name, numbers in raw_statistics(found.raw, found.scale).items()
+        }
+        for method, found in sample.answers.items()
+    }
 
 
 def metadata(sample: Sample, methods: Sequence[InputsMethod], names: Names) -> dict[str, Json]:
@@ -53,7 +61,7 @@ def metadata(sample: Sample, methods: Sequence[InputsMethod], names: Names) -> d
         "probabilities": None if probabilities is None else [float(value) for value in probabilities],
         "correct_prediction": None if label is None else label == predicted,
         "layers": {method: found.attribution.facts.get("layer") for method, found in sample.answers.items()},
-        "notes": list(first.notes),
+        "notes": notes_of([sample.answers]),
     }
     found = statistics_of(sample)
     if len(methods) == 1:
@@ -128,16 +136,17 @@ def activations(rows: Sequence[SessionRow], method: str) -> dict[str, dict[str, 
     }
 
 
-def _summary(found: Sequence[ByInput]) -> dict[str, dict[str, float]]:
-    summary = {}
+def _summary(found: Sequence[ByInput]) -> dict[str, dict[str, Json]]:
+    summary: dict[str, dict[str, Json]] = {}
     for name in found[0] if found else ():
-        each = {key: np.array([one[name][key] for one in found]) for key in found[0][name]}
+        each = {key: np.array([one[name][key] for one in found], np.float64) for key in found[0][name]}
+        shares = [share for one in found if (share := one[name]["share"]) is not None]
         summary[name] = {
             "avg_max_activation": float(each["max_activation"].mean()),
             "std_max_activation": float(each["max_activation"].std()),
             "avg_mean_activation": float(each["mean_activation"].mean()),
             "std_mean_activation": float(each["mean_activation"].std()),
-            "avg_share": float(each["share"].mean()),
+            "avg_share": _mean(shares),
         }
     return summary
 

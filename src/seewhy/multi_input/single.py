@@ -13,7 +13,8 @@ from torch import nn
 
 from seewhy.multi_input.analysis import Heats, heat_maps
 from seewhy.multi_input.asking import InputsExplainer, Layers
-from seewhy.multi_input.methods import DEFAULT_NOISE_LEVEL, DEFAULT_SAMPLES, METHODS
+from seewhy.multi_input.methods import METHODS
+from seewhy.multi_input.noise_settings import NoiseSettings
 from seewhy.multi_input.pictures import Drawing, drawing_of, write_heat_maps, write_picture
 from seewhy.render.layout import stack
 from seewhy.values import ConfigError
@@ -32,7 +33,7 @@ class InputsMethodExplainer:
         use_cuda: accepted for compatibility: the model is asked on the device where it is, and inputs follow it.
         scaling: ``common`` draws all inputs of a record on one scale, ``each`` every input on its own.
         others: as in :class:`seewhy.multi_input.asking.InputsExplainer`: ``input_names``, ``class_names``,
-            ``normalisation``, ``passing``.
+            ``normalisation``, ``passing``, ``frames_first``.
 
     Raises:
         LayerError: a layer that is not there, with the nearest names.
@@ -127,19 +128,8 @@ class MultiInputGradCAMPlusPlus(MultiInputGradCAM):
     method = "gradcam++"
 
 
-class NoisyInputsExplainer(InputsMethodExplainer):
-    """Methods that average over ``n_samples`` noisy copies of all inputs at once; ``noise_level`` is the noise's
-    standard deviation as a share of each input's range. Others as in :class:`InputsMethodExplainer`."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        use_cuda: bool = True,
-        n_samples: int = DEFAULT_SAMPLES,
-        noise_level: float = DEFAULT_NOISE_LEVEL,
-        **others: Any,
-    ) -> None:
-        super().__init__(model, None, use_cuda, n_samples=n_samples, noise_level=noise_level, **others)
+class NoisyInputsExplainer(NoiseSettings, InputsMethodExplainer):
+    """Methods that average over noise; arguments as in :class:`NoiseSettings` and :class:`InputsMethodExplainer`."""
 
 
 class MultiInputSmoothGrad(NoisyInputsExplainer):

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from seewhy.core import Inputs
 from seewhy.explain.warning import warn_caller
-from seewhy.multi_input.analysis import Analysis, Heats, by_method, heat_maps, heats_by_method, predictions, shares
+from seewhy.multi_input.analysis import (
+    Analysis,
+    Heats,
+    by_method,
+    heat_maps,
+    heats_by_method,
+    notes_of,
+    predictions,
+    shares,
+)
 from seewhy.multi_input.asking import Answers, InputsExplainer
 from seewhy.multi_input.methods import InputsMethod
 from seewhy.multi_input.named_inputs import merged_inputs
@@ -30,7 +39,7 @@ class InputsVisualizer:
         methods: what is asked.
         scaling: ``common`` draws all inputs of a record on one scale, ``each`` every input on its own.
         others: as in :class:`seewhy.multi_input.asking.InputsExplainer`: ``target_layers``, ``input_names``,
-            ``class_names``, ``normalisation``, ``passing``, ``n_samples``, ``noise_level``.
+            ``class_names``, ``normalisation``, ``passing``, ``frames_first``, ``n_samples``, ``noise_level``.
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class InputsVisualizer:
             inputs = merged_inputs(inputs, by_name, self.explainer.input_names)
         answers = self._answers(inputs, target_class, save_dir, sample_id)
         first = [one[self._names[0]] for one in answers]
-        told = {**predictions(first, self.explainer.class_names), "sample_id": sample_id}
+        told = {**predictions(first, self.explainer.class_names), "sample_id": sample_id, "notes": notes_of(answers)}
         return {**told, **self._heats_by_key(self._heats_of(answers)), **self._facts(answers)}
 
     def batch_analyze(
@@ -86,9 +95,9 @@ class InputsVisualizer:
         """The first ``num_samples`` samples of a loader, whole batches at once: a result for each, in order.
 
         Each is a dict of ``sample_id``, ``true_class`` (None where it is not known), ``pred_class``, ``confidence``,
-        ``probabilities`` ``(classes,)``, ``heatmaps``, ``shares`` and ``error``, empty unless the sample could not be
-        explained: then it has no heat maps, and a ``UserWarning`` tells how many such there are. With ``save_dir`` each
-        sample's figure and heat maps are written, and ``summary_visualization.png``.
+        ``probabilities`` ``(classes,)``, ``heatmaps``, ``shares``, ``notes`` and ``error``, empty unless the sample
+        could not be explained: then it has no heat maps, and a ``UserWarning`` tells how many such there are. With
+        ``save_dir`` each sample's figure and heat maps are written, and ``summary_visualization.png``.
 
         Args:
             dataloader: gives ``(*inputs, label, id)`` or mappings; labels and ids may be missing.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from torch import nn
 
 from seewhy.multi_input.analysis import Analysis, Heats
-from seewhy.multi_input.methods import DEFAULT_NOISE_LEVEL, DEFAULT_SAMPLES, METHODS, methods_called
+from seewhy.multi_input.methods import methods_called
+from seewhy.multi_input.noise_settings import NoiseSettings
 from seewhy.multi_input.single import Destination
 from seewhy.multi_input.visualizer import InputsVisualizer
 
@@ -49,42 +50,32 @@ class GradCAMVisualizer(InputsVisualizer):
         super().__init__(model, methods_called(method, CAMS), **others)
 
 
-class SmoothGradVisualizer(InputsVisualizer):
-    """SmoothGrad of any number of inputs; arguments as in :class:`GradCAMVisualizer`."""
+class _NamedVisualizer(InputsVisualizer):
+    """The methods that a name of :func:`seewhy.multi_input.methods.methods_called` stands for."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        use_cuda: bool = True,
-        n_samples: int = DEFAULT_SAMPLES,
-        noise_level: float = DEFAULT_NOISE_LEVEL,
-        **others: Any,
-    ) -> None:
-        del use_cuda
-        super().__init__(model, [METHODS["smoothgrad"]], n_samples=n_samples, noise_level=noise_level, **others)
-
-
-class VarGradVisualizer(InputsVisualizer):
-    """VarGrad of any number of inputs; arguments as in :class:`GradCAMVisualizer`."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        use_cuda: bool = True,
-        n_samples: int = DEFAULT_SAMPLES,
-        noise_level: float = DEFAULT_NOISE_LEVEL,
-        **others: Any,
-    ) -> None:
-        del use_cuda
-        super().__init__(model, [METHODS["vargrad"]], n_samples=n_samples, noise_level=noise_level, **others)
-
-
-class ComparisonVisualizer(InputsVisualizer):
-    """Grad-CAM and Grad-CAM++ from one pass, side by side."""
+    called: ClassVar[str]
 
     def __init__(self, model: nn.Module, use_cuda: bool = True, **others: Any) -> None:
         del use_cuda
-        super().__init__(model, methods_called("both"), **others)
+        super().__init__(model, methods_called(self.called), **others)
+
+
+class SmoothGradVisualizer(NoiseSettings, _NamedVisualizer):
+    """SmoothGrad of any number of inputs; arguments as in :class:`GradCAMVisualizer`."""
+
+    called = "smoothgrad"
+
+
+class VarGradVisualizer(NoiseSettings, _NamedVisualizer):
+    """VarGrad of any number of inputs; arguments as in :class:`GradCAMVisualizer`."""
+
+    called = "vargrad"
+
+
+class ComparisonVisualizer(_NamedVisualizer):
+    """Grad-CAM and Grad-CAM++ from one pass, side by side."""
+
+    called = "both"
 
     def compare_methods(
         self, inputs: Any, target_class: Any = None, save_path: Destination | None = None
@@ -103,19 +94,10 @@ class ComparisonVisualizer(InputsVisualizer):
         return {"grad_cam_heatmaps": heats["gradcam"], "grad_cam_pp_heatmaps": heats["gradcam++"]}
 
 
-class AllMethodsComparison(InputsVisualizer):
+class AllMethodsComparison(NoiseSettings, _NamedVisualizer):
     """Grad-CAM, Grad-CAM++, SmoothGrad and VarGrad about one class, side by side."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        use_cuda: bool = True,
-        n_samples: int = DEFAULT_SAMPLES,
-        noise_level: float = DEFAULT_NOISE_LEVEL,
-        **others: Any,
-    ) -> None:
-        del use_cuda
-        super().__init__(model, methods_called("all"), n_samples=n_samples, noise_level=noise_level, **others)
+    called = "all"
 
     def compare_all_methods(
         self, inputs: Any, target_class: Any = None, save_path: Destination | None = None

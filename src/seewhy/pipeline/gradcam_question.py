@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from seewhy.core import Capture, Target, Wants
+from seewhy.evidence import shares_of
 from seewhy.methods.cam import gradcam
-from seewhy.pipeline.evidence import shares_of_evidence
 from seewhy.pipeline.questions import Answers, as_numpy
 from seewhy.targets import EmbeddingNorm, Logit
 from seewhy.values import Answer, Json
@@ -117,8 +118,14 @@ class GradcamQuestion:
         own = {layer: np.stack([per_target[record] for per_target in found]) for layer, found in maps.items()}
         answers = {self.key_of(layer): Answer(values, classes) for layer, values in own.items()}
         if self.shares_key is not None:
-            answers[self.shares_key] = Answer(shares_of_evidence([own[layer] for _, layer in self.layers]), classes)
+            answers[self.shares_key] = Answer(self._shares(own), classes)
         return answers
+
+    def _shares(self, maps: Mapping[str, NDArray[np.float32]]) -> Float32[np.ndarray, "k inputs"]:
+        """Each input's share of the evidence, by class; NaN where a map holds values that are not finite."""
+        count = len(maps[self.layers[0][1]])
+        told = [shares_of({name: maps[layer][row] for name, layer in self.layers}) for row in range(count)]
+        return np.array([list(shares.values()) for shares in told], np.float32)
 
 
 def _classes_of(bound: Sequence[Target], record: int) -> tuple[int, ...]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from torch import nn
 
 from seewhy.core import Inputs
-from seewhy.data.records import Dataset, RecordRef, ShowsInputs, views_of
+from seewhy.data.records import Assumes, Dataset, RecordRef, ShowsInputs, views_of
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.applicable import Applicable, applicable
 from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.pictures import draws
 from seewhy.pipeline.plan import select
 from seewhy.pipeline.settings import Settings
+
+ASSUMED: Final = "assumed"
+"""How choices begin that stand for settings of the data set which nobody said."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def prepare(
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
     found = applicable(adapter, settings, known)
     _check_visible(dataset, example, found)
+    if isinstance(dataset, Assumes):
+        found.choices |= {f"{ASSUMED} {what}": how for what, how in dataset.assumptions().items()}
     if guessed:
         found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
     return Job(dataset, index, selected, adapter, found, settings, known)

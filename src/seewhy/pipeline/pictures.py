@@ -11,9 +11,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from seewhy.data.records import Space, View
+from seewhy.evidence import common_references
 from seewhy.pipeline.applicable import Applicable, layer_suffix
 from seewhy.pipeline.attention_question import AttentionQuestion
-from seewhy.pipeline.evidence import common_reference
 from seewhy.pipeline.gradcam_question import GradcamQuestion
 from seewhy.pipeline.map_picture import Look, Words, as_plane, map_picture, plane_of
 from seewhy.pipeline.map_volume import map_volume
@@ -62,8 +62,8 @@ class _Class:
     words: Words
 
     @property
-    def reference(self) -> float | None:
-        return common_reference(self.maps.values())
+    def references(self) -> dict[str, float | None]:
+        return {name: value or None for name, value in common_references(self.maps).items()}
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,14 @@ def draws(questions: Sequence[Question]) -> bool:
 def _of_input(name: str, view: View, one: _Class) -> Picture:
     """One of several inputs, on the scale that all of them share."""
     words = Words(one.words.title, f"{name} · {one.words.caption}", one.words.unit)
-    return map_picture(view, one.maps[name], words, look=SEVERAL_INPUTS, reference=one.reference)
+    return map_picture(view, one.maps[name], words, look=SEVERAL_INPUTS, reference=one.references[name])
 
 
 def _page(views: Mapping[str, Picture], one: _Class) -> Picture:
     """All inputs side by side, their maps below on one scale, each with its share of the evidence."""
     heats = {
-        name: heatmap(raw, views[name].shape[:2], reference=one.reference).values for name, raw in one.maps.items()
+        name: heatmap(raw, views[name].shape[:2], reference=one.references[name]).values
+        for name, raw in one.maps.items()
     }
     return inputs_figure(
         views,

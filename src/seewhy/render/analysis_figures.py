@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.render.errors import RenderError
 from seewhy.render.palette import class_colours
@@ -34,13 +35,14 @@ SPLIT_KEYS = ("samples_processed", "accuracy", "class_distribution", "avg_proces
 NOT_LABELLED = "not labelled"
 
 
-def analysis_summary(splits: Mapping[str, Split]) -> Figure:
+def analysis_summary(splits: Mapping[str, Split], *, method: str = "") -> Figure:
     """Four panels: accuracy by split, records by class, mean peak of the raw maps by input, seconds per record.
 
     Args:
         splits: by name, as in ``overall_statistics.json``: ``samples_processed`` records, ``accuracy`` in [0, 1] or
             None where labels are not known, ``class_distribution`` (class name to records), ``avg_processing_time`` in
             seconds, ``heatmap_summary`` (input to ``avg_max_activation`` and ``std_max_activation``, raw map values).
+        method: whose maps ``heatmap_summary`` is of, for the panel's title.
 
     Returns:
         A matplotlib figure that belongs to the caller alone.
@@ -63,7 +65,7 @@ def analysis_summary(splits: Mapping[str, Split]) -> Figure:
     accuracy, classes, peaks, seconds = figure.subplots(2, 2).ravel()
     _accuracy_bars(accuracy, splits)
     _class_bars(classes, splits)
-    _peak_bars(peaks, splits)
+    _peak_bars(peaks, splits, method)
     _time_bars(seconds, splits)
     for panel in figure.axes:
         panel.spines[["top", "right"]].set_visible(False)
@@ -72,12 +74,13 @@ def analysis_summary(splits: Mapping[str, Split]) -> Figure:
     return figure
 
 
-def heatmap_detailed_analysis(activations: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def heatmap_detailed_analysis(activations: Mapping[str, Mapping[str, Sequence[float]]], *, method: str = "") -> Figure:
     """One scatter plot per input, all on the same axes: each record's mean raw map value against its peak.
 
     Args:
         activations: input name to ``max_activation`` and ``mean_activation``, one raw map value per record each. A
             record with a value that is not finite is not drawn, and counted in the panel's title.
+        method: whose maps they are, for the figure's title.
 
     Returns:
         A matplotlib figure that belongs to the caller alone.
@@ -104,6 +107,7 @@ def heatmap_detailed_analysis(activations: Mapping[str, Mapping[str, Sequence[fl
         panel.tick_params(labelbottom=True)
     for panel in panels[len(activations) :]:
         panel.set_axis_off()
+    figure.suptitle(_of_method("Raw maps, record by record", method))
     figure.supxlabel("peak of the raw map")
     figure.supylabel("mean of the raw map")
     return figure
@@ -120,6 +124,8 @@ def _accuracy_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
 
 
 def _class_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     totals: dict[str, int] = {}
     for split in splits.values():
         for name, count in split["class_distribution"].items():
@@ -138,9 +144,10 @@ def _class_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
     panel.set_yticks(range(len(names)), [_label(name) for name in names])
     panel.invert_yaxis()
     panel.set_title("Records by class")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _peak_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
+def _peak_bars(panel: Axes, splits: Mapping[str, Split], method: str) -> None:
     names = list(dict.fromkeys(name for split in splits.values() for name in split["heatmap_summary"]))
     means = {name: _of_inputs(split, names, "avg_max_activation") for name, split in splits.items()}
     for offset, (split_name, colour, values) in _groups(means):
@@ -148,13 +155,13 @@ def _peak_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
             np.arange(len(names)) + offset,
             values,
             GROUP_WIDTH / len(means),
-            yerr=_of_inputs(splits[split_name], names, "std_max_activation"),
+            yerr=_deviations(values, _of_inputs(splits[split_name], names, "std_max_activation")),
             capsize=3,
             color=colour,
             label=_label(split_name),
         )
     panel.set_xticks(range(len(names)), [_label(name) for name in names])
-    panel.set(title="Peak of the raw maps", ylabel="mean peak ± standard deviation")
+    panel.set(title=_of_method("Peak of the raw maps", method), ylabel="mean peak ± standard deviation")
 
 
 def _time_bars(panel: Axes, splits: Mapping[str, Split]) -> None:
@@ -184,6 +191,15 @@ def _groups(bars: Bars) -> list[tuple[float, tuple[str, tuple[float, ...], Seque
         (float(offset), (name, colour, values))
         for offset, colour, (name, values) in zip(offsets, colours, bars.items(), strict=True)
     ]
+
+
+def _deviations(means: Sequence[float], deviations: Sequence[float]) -> tuple[NDArray[np.float64], Sequence[float]]:
+    """How far error bars reach down and up: not below 0, where no peak of evidence can be."""
+    return np.minimum(np.maximum(means, 0), deviations), deviations
+
+
+def _of_method(title: str, method: str) -> str:
+    return f"{title}: {method}" if method else title
 
 
 def _label(name: str) -> str:

@@ -23,16 +23,17 @@ def chosen_slices(
 ) -> list[int]:
     """The positions of at most ``most`` slices, in order.
 
-    ``even`` takes the middles of ``most`` equal parts, since the ends of a scan are often empty. ``evidence`` takes the
-    slices with the largest sums of ``|heat - neutral|``, the earlier of equal ones.
+    ``even`` takes the middles of ``most`` equal parts, since the ends of a scan are often empty, and in place of the
+    nearest of them the slice with the most evidence, which must not be missed. ``evidence`` takes the slices with the
+    largest sums of ``|heat - neutral|``, the earlier of equal ones.
 
     Raises:
         RenderError: ``SW-R32``, ``most`` is under 1 or there is no such choice.
 
     Example:
         >>> heat = np.array([0.1, 0.9, 0.0, 0.3]).reshape(4, 1, 1)
-        >>> chosen_slices(heat, 2), chosen_slices(heat, 2, "evidence")
-        ([1, 3], [1, 3])
+        >>> chosen_slices(heat, 1), chosen_slices(heat, 2, "evidence")
+        ([1], [1, 3])
     """
     if choice not in CHOICES or most < 1:
         raise RenderError(
@@ -43,10 +44,17 @@ def chosen_slices(
         )
     total = len(heat)
     count = min(most, total)
-    if choice == "even":
-        return [(2 * part + 1) * total // (2 * count) for part in range(count)]
     evidence = np.abs(heat.astype(np.float64) - neutral).reshape(total, -1).sum(axis=1)
+    if choice == "even":
+        even = [(2 * part + 1) * total // (2 * count) for part in range(count)]
+        return _with_peak(even, int(evidence.argmax())) if evidence.any() else even
     return sorted(np.argsort(-evidence, kind="stable")[:count].tolist())
+
+
+def _with_peak(positions: list[int], peak: int) -> list[int]:
+    """The positions with ``peak`` among them, in place of the nearest."""
+    nearest_one = min(positions, key=lambda position: abs(position - peak))
+    return sorted({peak if position == nearest_one else position for position in positions})
 
 
 def slice_labels(count: int) -> list[str]:

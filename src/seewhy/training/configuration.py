@@ -93,13 +93,15 @@ def read_config(path: str | os.PathLike[str] | None = None) -> dict[str, Json]:
         ) from error
 
 
-def check_config(config: Mapping[str, Any]) -> TrainingConfig:
-    """A configuration's values, checked, with defaults for what it leaves open.
+def check_config(config: Mapping[str, Any] | TrainingConfig) -> TrainingConfig:
+    """A configuration's values, checked, with defaults for what it leaves open; one that was checked stays as it is.
 
     Raises:
         ConfigError: ``SW-F106`` a value of the wrong type or out of range, or class names that are not ``n_class``
             different ones; ``SW-F107`` a misspelt key or table.
     """
+    if isinstance(config, TrainingConfig):
+        return config
     tables = {"DataModule": DataTable, "NetModule": NetTable}
     _check_spelling("a table", config, tables)
     for name in tables:

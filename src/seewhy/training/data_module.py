@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from seewhy.data.records import Dataset
 from seewhy.demo.retina import MadeRetina
-from seewhy.training.configuration import check_config, read_config
+from seewhy.training.configuration import TrainingConfig, check_config, read_config
 from seewhy.training.records import records_of
 from seewhy.values import MissingExtraError
 
@@ -37,7 +37,7 @@ class DataModule(LightningDataModule):
         DataError: from the data set.
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, config: Mapping[str, Any] | TrainingConfig | None = None) -> None:
         super().__init__()
         self.table = check_config(read_config() if config is None else config).data
         self.records = records_of(self.table)

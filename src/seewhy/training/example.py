@@ -32,7 +32,7 @@ class Training:
     seconds: float
 
 
-def newest_checkpoint(config: Mapping[str, Any] | None = None) -> Path:
+def newest_checkpoint(config: Mapping[str, Any] | TrainingConfig | None = None) -> Path:
     """The ``*.ckpt`` file in ``log_dir/model_name`` that was written last.
 
     Raises:
@@ -46,7 +46,7 @@ def newest_checkpoint(config: Mapping[str, Any] | None = None) -> Path:
     return files[-1]
 
 
-def trained_example(config: Mapping[str, Any] | None = None) -> Path:
+def trained_example(config: Mapping[str, Any] | TrainingConfig | None = None) -> Path:
     """The newest checkpoint that was trained with just this configuration; trained now where there is none.
 
     Raises:
@@ -60,7 +60,7 @@ def trained_example(config: Mapping[str, Any] | None = None) -> Path:
     return train(checked.plain).checkpoint
 
 
-def train(config: Mapping[str, Any] | None = None, *, seed: int = 0) -> Training:
+def train(config: Mapping[str, Any] | TrainingConfig | None = None, *, seed: int = 0) -> Training:
     """Train a :class:`NetModule` on the CPU and save it as ``log_dir/model_name/epoch=…-step=….ckpt``.
 
     The same seed and number of threads give the same weights on the same machine; torch's global generator is left as

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from itertools import takewhile
+from numbers import Integral
+from typing import Any, Final, cast
 
 from torch import Tensor, nn
 
@@ -11,18 +13,14 @@ from seewhy.explain.study import Study
 from seewhy.multi_input.analysis import Analysis
 from seewhy.multi_input.asking import InputsExplainer
 from seewhy.multi_input.methods import DEFAULT_NOISE_LEVEL, DEFAULT_SAMPLES, methods_called
+from seewhy.multi_input.named_inputs import FEWEST_AXES
 from seewhy.multi_input.single import Destination
 from seewhy.multi_input.visualizer import InputsVisualizer
-from seewhy.multi_input.visualizers import (
-    AllMethodsComparison,
-    ComparisonVisualizer,
-    GradCAMVisualizer,
-    SmoothGradVisualizer,
-    VarGradVisualizer,
-    visualizer_for,
-)
+from seewhy.multi_input.visualizers import AllMethodsComparison, ComparisonVisualizer, visualizer_for
+from seewhy.values import ConfigError
 
 AFTER_INPUTS = ("target_class", "save_dir", "sample_id")
+MEMORY: Final = "_explained_before"
 
 
 class ExplainsInputs:
@@ -37,6 +35,7 @@ class ExplainsInputs:
     - ``target_class``: the class that was explained, the predicted one unless another was asked for;
     - ``heatmaps``: input to ``(H, W)`` in [0, 1], on one scale for all inputs; ``(B, H, W)`` of several records;
     - ``shares``: input to its part of all evidence;
+    - ``notes``: what a reader of the maps should know;
     - ``sample_id``, ``method``, and of methods that draw noise ``n_samples`` and ``noise_level``.
 
     With ``save_dir`` the figure and the heat maps are written there.
@@ -44,6 +43,7 @@ class ExplainsInputs:
     Raises:
         DataError: ``SW-D95`` other inputs than the model has, ``SW-D96`` what is no batch of inputs.
         TargetError: a class that the model does not have.
+        ConfigError: ``SW-F129``, what follows the inputs in position is not a class, a folder and an id.
 
     Example:
         >>> import torch
@@ -87,7 +87,7 @@ class ExplainsInputs:
     ) -> Analysis:
         """Where in each input the evidence for a class is, by Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2)."""
         asked = _asked(inputs, by_name, target_class, save_dir, sample_id)
-        return GradCAMVisualizer(self._module, study=self._study).analyze(**asked)
+        return self.create_grad_cam_visualizer().analyze(**asked)
 
     def analyze_prediction_with_gradcam_plus_plus(
         self,
@@ -99,7 +99,7 @@ class ExplainsInputs:
     ) -> Analysis:
         """The same by Grad-CAM++ (Chattopadhay et al. 2018)."""
         asked = _asked(inputs, by_name, target_class, save_dir, sample_id)
-        return GradCAMVisualizer(self._module, method="gradcam++", study=self._study).analyze(**asked)
+        return self.create_grad_cam_visualizer(method="gradcam++").analyze(**asked)
 
     def analyze_prediction_with_smoothgrad(
         self,
@@ -113,8 +113,7 @@ class ExplainsInputs:
     ) -> Analysis:
         """Which pixels the class's logit is sensitive to: the mean gradient over noisy inputs (Smilkov et al. 2017)."""
         asked = _asked(inputs, by_name, target_class, save_dir, sample_id)
-        made = SmoothGradVisualizer(self._module, n_samples=n_samples, noise_level=noise_level, study=self._study)
-        return made.analyze(**asked)
+        return self.create_grad_cam_visualizer(True, "smoothgrad", n_samples, noise_level).analyze(**asked)
 
     def analyze_prediction_with_vargrad(
         self,
@@ -128,8 +127,7 @@ class ExplainsInputs:
     ) -> Analysis:
         """The variance of that gradient over noisy inputs (Adebayo et al. 2018)."""
         asked = _asked(inputs, by_name, target_class, save_dir, sample_id)
-        made = VarGradVisualizer(self._module, n_samples=n_samples, noise_level=noise_level, study=self._study)
-        return made.analyze(**asked)
+        return self.create_grad_cam_visualizer(True, "vargrad", n_samples, noise_level).analyze(**asked)
 
     def compare_gradcam_methods(
         self,
@@ -141,7 +139,7 @@ class ExplainsInputs:
     ) -> Analysis:
         """Grad-CAM and Grad-CAM++ from one pass: ``grad_cam_heatmaps``, ``grad_cam_pp_heatmaps``, shares by method."""
         asked = _asked(inputs, by_name, target_class, save_dir, sample_id)
-        return ComparisonVisualizer(self._module, study=self._study).analyze(**asked)
+        return self.create_comparison_visualizer().analyze(**asked)
 
     def compare_all_gradient_methods(
         self,
@@ -162,17 +160,25 @@ class ExplainsInputs:
     def _module(self) -> nn.Module:
         return cast(nn.Module, self)
 
+    def __getstate__(self) -> Any:
+        """The module as if it had never been asked: copies and files of it hold nothing of seewhy's."""
+        state = super().__getstate__()
+        return {key: value for key, value in state.items() if key != MEMORY} if isinstance(state, dict) else state
+
     @property
     def _study(self) -> Study:
-        """What is known of this module's layers, so that a second question needs no second trace."""
-        memory = self.__dict__.setdefault("_explained_before", _Memory())
-        if memory.study is None or memory.study.model is not self:  # a shallow copy shares its original's memory
+        """What is known of this module's layers, so that a second question needs no second trace.
+
+        It lives in the module: it refers to the module, so that a table elsewhere, weak or not, would never let go.
+        """
+        memory = self.__dict__.setdefault(MEMORY, _Memory())
+        if memory.study is None or memory.study.model is not self:  # a replica shares its original's memory
             memory.study = InputsExplainer(self._module, methods_called("gradcam")).study
         return memory.study  # type: ignore[no-any-return]
 
 
 class _Memory:
-    """Holds a study, which neither a copy nor a file of the module takes with it."""
+    """Holds a study, which stays behind also where a class of its own decides what its copies and files hold."""
 
     def __init__(self) -> None:
         self.study: Study | None = None
@@ -190,7 +196,27 @@ def _asked(
 ) -> dict[str, Any]:
     """The arguments of ``analyze``; what follows the inputs in position is read in the order of the signature."""
     told: dict[str, Any] = {"target_class": target_class, "save_dir": save_dir, "sample_id": sample_id}
-    tensors = [one for one in inputs if not (one is None or isinstance(one, int | str) or hasattr(one, "__fspath__"))]
-    told.update(zip(AFTER_INPUTS, inputs[len(tensors) :], strict=False))
+    tensors = list(takewhile(_is_input, inputs))
+    rest = inputs[len(tensors) :]
+    if len(rest) > len(AFTER_INPUTS) or any(map(_is_input, rest)):
+        raise ConfigError(
+            "SW-F129",
+            f"after {len(tensors)} inputs came {', '.join(type(one).__name__ for one in rest)}; what may follow the "
+            f"inputs in position is {', '.join(AFTER_INPUTS)}",
+            fix="put every input first, and pass the others by name: target_class=2, save_dir='out'",
+        )
+    told.update(zip(AFTER_INPUTS, rest, strict=False))
     in_order: Any = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     return {"inputs": dict(by_name) if by_name and not tensors else in_order, "by_name": by_name, **told}
+
+
+def _is_input(one: Any) -> bool:
+    """Whether an argument in position is an input, or several, rather than what may follow them.
+
+    A class may come as any whole number, also of NumPy or torch, or as one for each record.
+    """
+    if one is None or isinstance(one, Integral | str) or hasattr(one, "__fspath__"):
+        return False
+    if isinstance(one, list | tuple):
+        return bool(one) and not isinstance(one[0], Integral | str)
+    return int(getattr(one, "ndim", FEWEST_AXES)) >= FEWEST_AXES

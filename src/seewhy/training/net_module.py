@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seewhy.demo.train import optimizer_of
 from seewhy.models.borrow import borrowed
 from seewhy.models.checkpoint import read_state_dict
-from seewhy.training.configuration import check_config, read_config
+from seewhy.training.configuration import TrainingConfig, check_config, read_config
 from seewhy.training.explaining import ExplainsInputs
 from seewhy.training.network import build_network, other_model
 from seewhy.values import MissingExtraError
@@ -38,7 +38,7 @@ class NetModule(ExplainsInputs, LightningModule):
         MissingExtraError: Lightning is not installed (when this module is imported).
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, config: Mapping[str, Any] | TrainingConfig | None = None) -> None:
         super().__init__()
         checked = check_config(read_config() if config is None else config)
         self.save_hyperparameters({"config": checked.plain})
@@ -54,7 +54,7 @@ class NetModule(ExplainsInputs, LightningModule):
         checkpoint_path: str | os.PathLike[str],
         map_location: Any = None,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | TrainingConfig | None = None,
         **kwargs: Any,
     ) -> NetModule:
         """The module of a Lightning checkpoint, built by ``config``, or by the one that the checkpoint holds.
