@@ -133,8 +133,8 @@ def first_call(run: Callable[[Inputs], Any], inputs: Inputs) -> Any:
         raise ModelError(
             "SW-M09",
             f"the model cannot be called on inputs {shapes}: {type(error).__name__}: {error}",
-            fix="give inputs of the size and number of channels the model was made for (on the command line "
-            "data.size, model.kwargs)",
+            fix="give the inputs that forward takes, of the size, axes and number of channels the model was made for "
+            "(on the command line data.size, model.kwargs)",
         ) from error
 
 

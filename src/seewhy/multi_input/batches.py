@@ -145,6 +145,8 @@ def _from_sequence(batch: Sequence[Any], names: Sequence[str] | None) -> tuple[A
         inputs, rest = list(batch[:count]), batch[count:]
     numbers = [one for one in rest if _are_numbers(one)]
     texts = [one for one in rest if not _are_numbers(one) and one is not None]
+    if not numbers and len(texts) > 1:
+        return inputs, texts[0], texts[1]
     labels = numbers[0] if numbers else None
     return inputs, labels, texts[0] if texts else numbers[1] if len(numbers) > 1 else None
 
@@ -175,6 +177,8 @@ def _labels(labels: Any, records: int) -> tuple[int | None, ...]:
     listed = _listed(labels, records, "labels")
     if any(isinstance(one, list) for one in listed):
         raise _unreadable("its labels have several numbers per record")
+    if any(isinstance(one, str) for one in listed):
+        raise _unreadable("its labels are texts, where numbers of classes are needed")
     return tuple(None if one is None or one < 0 else int(one) for one in listed)
 
 

@@ -25,6 +25,8 @@ from seewhy.store.names import safe_name
 from seewhy.values import DataError
 
 ALPHA = 0.4
+STRIP = 32
+"""Rows of pixels that show the map of a signal."""
 PLANE, STACK = 2, 3
 """Axes of a picture, and of a volume or clip."""
 
@@ -111,15 +113,14 @@ def as_picture(
 def write_heat_maps(heats: Heats, folder: Path, prefix: str, colormap: str) -> list[Path]:
     """``folder/{prefix}_{input}.png`` for each input in the colours of a colour map; the paths.
 
-    A map of three axes, of a volume or of several records, is a multi-page TIFF.
+    A map of three axes, of a volume or of several records, is a multi-page TIFF; that of a signal a strip along time.
     """
     written = []
     for name, heat in heats.items():
-        if heat.ndim not in (PLANE, STACK):
-            continue
         stem = f"{prefix}_{safe_name(name)}"
-        if heat.ndim == PLANE:
-            path, data = folder / f"{stem}.png", encode_png(colorize(heat, colormap))
+        if heat.ndim <= PLANE:
+            plane = np.tile(heat, (STRIP, 1)) if heat.ndim == 1 else heat
+            path, data = folder / f"{stem}.png", encode_png(colorize(plane, colormap))
         else:
             path, data = folder / f"{stem}.tiff", encode_tiff(np.stack([colorize(page, colormap) for page in heat]))
         write_atomic(path, data, durable=False)
