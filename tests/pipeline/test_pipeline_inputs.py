@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import seewhy
 from seewhy.data.custom import CustomDataset
 from seewhy.data.records import RecordRef
-from seewhy.evidence import common_reference, evidence_of, shares_of
+from seewhy.evidence import common_references, evidence_of, shares_of
 from seewhy.render.encode import encode_png
 from seewhy.render.heatmap import heatmap
 from seewhy.render.inputs_figure import inputs_figure
@@ -68,7 +68,7 @@ def test_a_row_holds_each_inputs_share_of_the_positive_evidence(tmp_path: Path) 
 def test_inputs_without_any_evidence_share_nothing() -> None:
     nothing = {"a": -np.ones((2, 2)), "b": np.zeros(3)}
     assert shares_of(nothing) == {"a": 0, "b": 0}
-    assert common_reference(nothing) == 0
+    assert common_references(nothing) == {"a": 0, "b": 0}
     assert shares_of(nothing, "magnitude") == {"a": 1, "b": 0}
 
 
@@ -77,13 +77,15 @@ def test_evidence_counts_what_speaks_for_the_class_or_every_magnitude() -> None:
     assert [evidence_of(maps["a"], scale) for scale in ("positive", "magnitude")] == [3, 8]
     assert shares_of(maps, "positive") == {"a": 3 / 4, "b": 1 / 4}
     assert shares_of(maps, "magnitude") == {"a": 8 / 9, "b": 1 / 9}
-    assert [common_reference(maps, scale) for scale in ("positive", "magnitude")] == [3, 5]
+    assert common_references(maps, "positive") == {"a": 3, "b": 6}  # 3 in one of two cells weighs as 6 in one of one
+    assert common_references(maps, "magnitude") == {"a": 5, "b": 10}
+    assert common_references(maps, "magnitude", by="mean") == {"a": 5, "b": 5}
 
 
 def test_a_value_that_is_not_finite_shows_in_the_shares_and_not_in_the_scale() -> None:
     maps = {"a": np.array([np.nan, 2.0]), "b": np.array([1.0])}
     assert np.isnan(list(shares_of(maps).values())).all()
-    assert common_reference(maps) == 2
+    assert common_references(maps) == {"a": 2, "b": 4}
 
 
 def test_two_inputs_and_three_classes_take_one_forward_pass_for_each_batch(tmp_path: Path) -> None:
@@ -106,14 +108,17 @@ def test_pictures_of_one_record_and_class_have_one_scale(tmp_path: Path) -> None
     seewhy.run(model, data(2), tmp_path / "run", target_classes=[1], **ONLY_GRADCAM)
     row, shown = rows(tmp_path / "run")[name], CustomDataset(data(2)).pictures(data(2).inputs(name))
     raw = {"mnv": row.answers[FIRST].values[0], "fluid": row.answers[SECOND].values[0]}
-    top = max(float(values.max()) for values in raw.values())
+    densest = max(float(values.max()) * values.size for values in raw.values())
     caption = f"class 1 · {row.probabilities[1]:.1%}"
     caption += " · predicted" * (row.predicted == 1) + " · true class" * (row.label == 1)
     for of, values in raw.items():
         words = {"title": name, "caption": f"{of} · {caption}"}
-        expected = overlay_picture(shown[of], values, colormap="jet", alpha=0.4, reference=top, **words)
+        full = densest / values.size
+        expected = overlay_picture(shown[of], values, colormap="jet", alpha=0.4, reference=full, **words)
         assert (tmp_path / f"run/gradcam/{name}/{of}_class_1.png").read_bytes() == encode_png(expected)
-    heats = {of: heatmap(values, shown[of].shape[:2], reference=top).values for of, values in raw.items()}
+    heats = {
+        of: heatmap(values, shown[of].shape[:2], reference=densest / values.size).values for of, values in raw.items()
+    }
     shares = {"": dict(zip(raw, map(float, row.answers[SHARES].values[0]), strict=True))}
     unit = "evidence for this class"
     page = inputs_figure(shown, {"": heats}, shares=shares, title=name, caption=caption, unit=unit)
