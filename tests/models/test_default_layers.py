@@ -239,7 +239,7 @@ def test_outputs_that_are_not_finite_are_told() -> None:
 def test_inputs_a_model_was_not_made_for_are_told_in_words_of_python_and_of_the_command_line() -> None:
     with pytest.raises(ModelError, match="SW-M09") as caught:
         Adapter(ConvNet(), {"image": torch.randn(2, 5, 8, 8)})
-    assert caught.value.fix.startswith("give inputs of the size and number of channels the model was made for")
+    assert "size, axes and number of channels the model was made for" in caught.value.fix
     assert "on the command line data.size" in caught.value.fix
 
 
