@@ -84,10 +84,12 @@ def test_a_colour_is_no_baseline_where_nobody_told_how_values_came_from_pixels()
 
 def test_evenly_spread_evidence_has_one_colour_on_a_fine_grid_and_on_a_coarse_one() -> None:
     given = {"small": torch.ones(1, 1, 4, 4), "large": torch.ones(1, 1, 16, 16)}
-    (found,) = seewhy.GradCAM(Mean(1.0, 1.0)).explain_inputs(given, 0)
-    assert found.shares == pytest.approx({"small": 0.5, "large": 0.5})
-    for heat in found.heats().values():
-        np.testing.assert_allclose(heat, 1.0, atol=1e-6)
+    for of_small, of_large in ((1.0, 1.0), (2.0, 1.0), (1.0, 4.0)):
+        (found,) = seewhy.GradCAM(Mean(of_small, of_large)).explain_inputs(given, 0)
+        largest, heats = max(of_small, of_large), found.heats()
+        np.testing.assert_allclose(heats["small"], of_small / largest, atol=1e-6)
+        np.testing.assert_allclose(heats["large"], of_large / largest, atol=1e-6)
+        assert found.shares["small"] == pytest.approx(of_small / (of_small + of_large))
 
 
 @pytest.mark.parametrize("method", ["gradcam", "smoothgrad", "occlusion"])
