@@ -44,20 +44,19 @@ class Call:
 
 
 @dataclass
-class _Place:
+class InputPlaces:
     """What the calls on one input have shown so far: the grids seen, and where layers of a shape have channels."""
 
     size: tuple[int, ...]
     token_grids: list[tuple[int, ...]] = field(default_factory=list)
     told: dict[tuple[int, ...], Channels | None] = field(default_factory=dict)
 
-    def grid(self, entry: Call, batch: int) -> Grid | None:
-        """The grid of a call's output on this input, learning from it."""
-        shape = tuple(entry.output.shape)
+    def grid(self, module: nn.Module, shape: tuple[int, ...], batch: int) -> Grid | None:
+        """The grid of an output ``shape`` on this input, learning from it."""
         if not shape or shape[0] % batch:
             return None
         # A block or an activation lies as the layer inside or before it did, whose kind told.
-        channels = self.told[shape] = channels_of(entry.module) or self.told.get(shape)
+        channels = self.told[shape] = channels_of(module) or self.told.get(shape)
         if shape[0] == batch:
             grid = grid_of(shape, self.size, token_grids=self.token_grids, channels=channels)
         else:
@@ -75,7 +74,7 @@ def described_calls(
     depends: Mapping[tuple[str, int], tuple[str, ...]],
 ) -> list[LayerCall]:
     """The calls with their places; ``gradients`` are those of the score, ``depends`` on which inputs a call depends."""
-    places = {name: _Place(size) for name, size in sizes.items()}
+    places = {name: InputPlaces(size) for name, size in sizes.items()}
     calls: list[LayerCall] = []
     for entry, gradient in zip(seen, gradients, strict=True):
         inputs = depends.get((entry.name, entry.call), tuple(sizes)[:1])
@@ -93,11 +92,11 @@ def _kind(module: nn.Module) -> str:
 
 
 def _lies_on(
-    entry: Call, batch: int, places: Mapping[str, _Place], inputs: tuple[str, ...]
+    entry: Call, batch: int, places: Mapping[str, InputPlaces], inputs: tuple[str, ...]
 ) -> tuple[Grid | None, tuple[str, ...]]:
     """The grid of a call, and the inputs it lies on: of several sizes, those of the first that it fits."""
     for name in inputs:
-        grid = places[name].grid(entry, batch)
+        grid = places[name].grid(entry.module, tuple(entry.output.shape), batch)
         if grid is not None:
             return grid, tuple(other for other in inputs if places[other].size == places[name].size)
     return None, ()
