@@ -32,12 +32,13 @@ class LayerOutput:
 
 @contextmanager
 def reading(
-    model: nn.Module, layers: Mapping[str, Layer], take: Callable[[LayerOutput], None]
+    model: nn.Module, layers: Mapping[str, Layer], take: Callable[[LayerOutput], None], *, required: bool = True
 ) -> Iterator[Mapping[str, int]]:
     """While open, every call of the ``layers`` (name to place) is handed to ``take``; the mapping counts the calls.
 
     Of an output with several tensors, such as a recurrent layer's, the first is taken. Calls in other threads are not
-    ours. Raises ``LayerError``: SW-L18 for a layer that no hook can watch, SW-L12 for an output without a tensor.
+    ours. Raises ``LayerError``: SW-L18 for a layer that no hook can watch; SW-L12 for an output without a tensor, which
+    is passed over, uncounted, unless ``required``.
     """
     modules = watchable(model)
     counts = dict.fromkeys(layers, 0)
@@ -46,7 +47,7 @@ def reading(
         for name, layer in layers.items():
             if layer.name not in modules:
                 raise unwatched()
-            handles.append(modules[layer.name].register_forward_hook(_hook(name, layer, counts, take)))
+            handles.append(modules[layer.name].register_forward_hook(_hook(name, layer, counts, take, required)))
         yield counts
     finally:
         for handle in handles:
@@ -61,7 +62,7 @@ def require_reached(layers: Mapping[str, Layer], counts: Mapping[str, int]) -> N
 
 
 def _hook(
-    name: str, layer: Layer, counts: dict[str, int], take: Callable[[LayerOutput], None]
+    name: str, layer: Layer, counts: dict[str, int], take: Callable[[LayerOutput], None], required: bool
 ) -> Callable[[nn.Module, Any, Any], None]:
     thread = threading.get_ident()
 
@@ -69,18 +70,20 @@ def _hook(
         del args
         if threading.get_ident() != thread:
             return
+        tensor = first_tensor(output)
+        if tensor is None:
+            if required:
+                raise several_tensors(layer, described(output))
+            return
         call = counts[name]
         counts[name] = call + 1
-        take(LayerOutput(name, call, module, first_tensor(output, layer).detach()))
+        take(LayerOutput(name, call, module, tensor.detach()))
 
     return hook
 
 
-def first_tensor(output: Any, layer: Layer) -> Tensor:
-    """The output, or the first tensor in it; raises ``LayerError`` SW-L12 where there is none."""
+def first_tensor(output: Any) -> Tensor | None:
+    """The output, or the first tensor in it; None where there is none."""
     if isinstance(output, Tensor):
         return output
-    found = next((entry for entry in entries(output).values() if isinstance(entry, Tensor)), None)
-    if found is None:
-        raise several_tensors(layer, described(output))
-    return found
+    return next((entry for entry in entries(output).values() if isinstance(entry, Tensor)), None)

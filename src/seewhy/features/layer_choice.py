@@ -148,7 +148,12 @@ def _has_features(module: nn.Module) -> bool:
 
 def _is_featureless(leaf: nn.Module) -> bool:
     kind = type(leaf).__name__
-    return kind in {*NO_FEATURES, "Permute"} or isinstance(leaf, WITHOUT) or "AdaptivePool" in kind or "AdaptiveAvg" in kind
+    return (
+        kind in {*NO_FEATURES, "Permute"}
+        or isinstance(leaf, WITHOUT)
+        or "AdaptivePool" in kind
+        or "AdaptiveAvg" in kind
+    )
 
 
 def _is_head(module: nn.Module, leaves: Sequence[nn.Module]) -> bool:
