@@ -16,11 +16,11 @@ from seewhy.models.custom import current_directory_importable
 from seewhy.models.load import LoadReport, load_checkpoint
 from seewhy.values import ConfigError, DataError, SeewhyError, nearest
 
-LOADING = ("batch_size", "num_workers")
+LOADING = ("batch_size", "num_workers", "architecture")
 """Settings of the data group that are the run's, not the data set's."""
 
 DATA_KINDS = (
-    "image_folder", "manifest", "multi_input", "volumes", "clips", "cmr_acdc", "cluttered_digits", "custom",
+    "image_folder", "manifest", "multi_input", "volumes", "clips", "video", "cmr_acdc", "cluttered_digits", "custom",
 )  # fmt: skip
 
 
@@ -88,8 +88,15 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def build_dataset(request: Request, preprocessing: Preprocessing | None) -> Dataset:
-    """The data set; size, mean, std and crop left open are those the model was made for."""
-    settings = {key: value for key, value in request.data.items() if value is not None}
+    """The data set of a run; size, mean, std and crop left open are those the model was made for."""
+    return dataset_of(request.data, preprocessing, request.settings.frames_first or ())
+
+
+def dataset_of(
+    data: Mapping[str, Any], preprocessing: Preprocessing | None, frames_first: Sequence[str] = ()
+) -> Dataset:
+    """The data set of a data group; ``frames_first`` is for one of the user's own."""
+    settings = {key: value for key, value in data.items() if value is not None}
     kind = settings.pop("kind", None) or ("custom" if "_target_" in settings else None)
     if kind not in DATA_KINDS:
         raise ConfigError(
@@ -97,7 +104,8 @@ def build_dataset(request: Request, preprocessing: Preprocessing | None) -> Data
             fix=f"choose data=... among {', '.join(DATA_KINDS)}",
         )  # fmt: skip
     if kind == "custom":
-        return _custom(settings, request.settings.frames_first or ())
+        return _custom(settings, frames_first)
+    settings.pop("architecture", None)  # what inspect_features builds for a bare .pth
     factory, follows = _factory(kind)
     known = inspect.signature(factory).parameters
     for key in settings:
@@ -131,7 +139,7 @@ def _factory(kind: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
         from seewhy.data.volume_folder import VolumeFolder
 
         return VolumeFolder, ()
-    if kind == "clips":
+    if kind in ("clips", "video"):
         from seewhy.data.clip_folder import ClipFolder
 
         return ClipFolder, ("size", "mean", "std", "crop_ratio")

@@ -6,6 +6,7 @@ import io
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
@@ -37,6 +38,14 @@ def to_plain(name: str, opened: Image.Image, background: Color) -> tuple[Image.I
     if opened.mode == "P":
         return opened.convert("RGB"), ["palette converted to RGB"]
     return opened.convert("RGB"), _colour_notes(opened)
+
+
+def to_rgb_array(plain: Image.Image) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+    """What :func:`to_plain` gives as 8-bit RGB, and what had to be changed."""
+    if plain.mode == "F":
+        gray = np.round(np.asarray(plain) * 255).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=2), ["reduced to 8 bits"]
+    return np.asarray(plain.convert("RGB")), []
 
 
 def _colour_notes(opened: Image.Image) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from seewhy.data.decoding import new_digest, revision, unreadable
 from seewhy.data.dicom_header import MAGIC, PREAMBLE, looks_like_dicom
 from seewhy.data.folder_walk import visible_folders
+from seewhy.data.frame_folder import is_frame_folder
 from seewhy.data.image_folder import class_order, entries_of, index_of, unique_ids
 from seewhy.data.manifest import class_names_of, class_number
 from seewhy.data.manifest_table import Row, read_rows
@@ -24,11 +25,13 @@ SERIES = ".series"
 
 @dataclass(frozen=True)
 class Kind:
-    """What is looked for: files of these suffixes, and, with ``series``, folders that hold DICOM files."""
+    """What is looked for: files of these suffixes, and folders that hold DICOM files (``series``) or JPEG or PNG frames
+    (``frames``)."""
 
     name: str
     suffixes: tuple[str, ...]
     series: bool = False
+    frames: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def listing(
 
     Raises ``DataError``: SW-D01 and SW-D02 a setting, SW-D03 nothing found, SW-D04 an id twice, SW-D11 a class folder
     of another name, SW-D13 a layout that can be read in two ways, SW-D12, SW-D15 and SW-D16 from the table, SW-D101
-    neither root nor manifest, SW-D102 files of the table that are missing.
+    neither root nor manifest, SW-D102 files of the table that are missing, SW-D110 clips below a folder of frames,
+    SW-D111 frames in the root itself.
     """
     ratio, seed = check_split_ratio(split_ratio), check_seed(seed)
     if manifest is not None:
@@ -89,13 +93,15 @@ def is_dicom(path: Path) -> bool:
 
 def _of_folder(root: Path, kind: Kind, class_names: Sequence[str] | None, ratio: Sequence[float], seed: int) -> Listing:
     paths = sorted(_walk(root, kind))
+    _check_frames(root, kind, paths)
     if not paths:
         suffixes = ", ".join(kind.suffixes)
         series = ", and folders of DICOM slices" if kind.series else ""
+        frames = ", and folders of JPEG or PNG frames" if kind.frames else ""
         raise DataError(
             "SW-D03",
             f"no {kind.name} below {root}",
-            fix=f"expected root/train/CLASS/*, root/CLASS/* or root/* with the suffixes {suffixes}{series}",
+            fix=f"expected root/train/CLASS/*, root/CLASS/* or root/* with the suffixes {suffixes}{series}{frames}",
         )
     entries = entries_of(paths)
     found = sorted({entry.class_name for entry in entries if entry.class_name is not None})
@@ -124,13 +130,43 @@ def _check_there(rows: Sequence[Row], root: Path) -> None:
 
 
 def _walk(root: Path, kind: Kind) -> Iterator[PurePosixPath]:
-    """Files of the kind's suffixes, and folders of DICOM slices, which are not entered."""
+    """Files of the kind's suffixes, folders of frames, and folders of DICOM slices, which are not entered.
+
+    One picture beside folders is taken for their preview, not for a film.
+    """
     for folder, names, files in visible_folders(root):
         if kind.series and folder.parts and any(_holds_slice(root / folder / file, kind) for file in files):
             names.clear()
             yield folder
             continue
+        at_least = 2 if names else 1
+        if kind.frames and folder.parts and is_frame_folder(root / folder, files, kind.suffixes, at_least):
+            yield folder
+            continue
         yield from (folder / file for file in files if file.casefold().endswith(kind.suffixes))
+
+
+def _check_frames(root: Path, kind: Kind, paths: Sequence[PurePosixPath]) -> None:
+    """DataError SW-D110 and SW-D111 where folders of frames cannot be told from what lies around them."""
+    if not kind.frames:
+        return
+    films = {path for path in paths if (root / path).is_dir()}
+    for path in paths:
+        above = films.intersection(path.parents)
+        if above:
+            raise DataError(
+                "SW-D110",
+                f"the folder {min(above)} holds frames, and below it is another clip, {path}",
+                fix="keep the frames of each clip in a folder of their own, or name the clips in a manifest",
+            )
+    loose = [file.name for file in sorted(root.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    only_loose = all(len(path.parts) == 1 and path not in films for path in paths)
+    if only_loose and is_frame_folder(root, loose, kind.suffixes, 2):
+        raise DataError(
+            "SW-D111",
+            f"the frames lie in the root itself: {', '.join(loose[:3])} ...",
+            fix="each clip needs a folder: root/CLIP/000001.jpg; set root to the folder above this one",
+        )
 
 
 def _holds_slice(file: Path, kind: Kind) -> bool:

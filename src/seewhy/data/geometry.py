@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -72,6 +72,12 @@ def box_to_input(box: Box, geometry: Geometry) -> Box | None:
     low, right = geometry.to_input((y1, x1))
     bottom, right = min(low, float(height)), min(right, float(width))
     return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def points_to_input(points: Float64[np.ndarray, "n 2"], geometry: Geometry) -> Float64[np.ndarray, "n 2"]:
+    """Points ``(x, y)`` of the original in input pixels, also those that the input does not show."""
+    moved: NDArray[np.float64] = points * np.array(geometry.scale[::-1]) - np.array(geometry.offset[::-1])
+    return moved
 
 
 def mask_to_input(mask: Bool[np.ndarray, "h w"], geometry: Geometry) -> Bool[np.ndarray, "hi wi"]:

@@ -38,6 +38,13 @@ def check_ratio(name: str, ratio: Any) -> float:
     return float(ratio)
 
 
+def check_positive(name: str, value: Any) -> float:
+    """``value`` as a finite number above 0; DataError SW-D01 otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise _out_of_range(name, "a number above 0", value)
+    return float(value)
+
+
 def check_background(color: Any) -> tuple[int, int, int]:
     """``color`` as three 8-bit values; DataError SW-D01 otherwise."""
     in_range = isinstance(color, Sequence) and all(isinstance(value, int) and 0 <= value <= 255 for value in color)

@@ -61,6 +61,21 @@ def read_video(path: Path, wanted: int | None, limits: Limits) -> Film:
     return Film(turned, readable, layout.rate, (*layout.notes, *notes, *told))
 
 
+def video_times(path: Path, limits: Limits) -> tuple[int, tuple[int, int], tuple[float, ...], float | None]:
+    """How many frames, their ``(height, width)`` upright, the seconds at which they appear and their rate.
+
+    The first frame alone is decoded, as only it tells how the file is turned. Raises what :func:`read_video` raises.
+    """
+    av = _av()
+    layout = _layout(av, path, 1, limits)
+    turns: list[int] = []
+    stopped = _decoded(av, path, [0], layout.size, turns)
+    if isinstance(stopped, Damaged):
+        raise _unreadable(path, stopped.reason)
+    size = layout.size[::-1] if turns[-1] % 180 == 90 else layout.size
+    return layout.count, size, layout.times, layout.rate
+
+
 def _layout(av: Any, path: Path, wanted: int | None, limits: Limits) -> _Layout:
     with _opened(av, path) as container:
         stream = _video_stream(path, container)
