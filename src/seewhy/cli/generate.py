@@ -47,7 +47,7 @@ def generate_artifacts(words: Sequence[str]) -> int:
         folder = user_folder(asked_folder)
         with tempfile.TemporaryDirectory() as scratch:  # a sweep leaves its multirun.yaml there, not beside the user
             words = [*options_first(quoted(rest)), f"hydra.sweep.dir='{scratch}'"]
-            with _hydra_environment(folder, ["generate_artifacts", *words]):
+            with hydra_environment(folder, ["generate_artifacts", *words]):
                 _compose_and_run(codes)
     except SeewhyError as error:
         return _refuse(console, error)
@@ -117,7 +117,7 @@ def _refuse(console: Console, error: SeewhyError) -> int:
 
 
 @contextmanager
-def _hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
+def hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
     """What Hydra reads from the process, for the time of one command: its words, our folder, errors as exceptions."""
     wanted = {"HYDRA_FULL_ERROR": "1", USER_FOLDER: str(folder or "")}
     before = {name: os.environ.get(name) for name in wanted}

@@ -32,14 +32,16 @@ BY_AXES: Final = {3: "signal", 4: "image", 5: "volume"}
 class GivenBatch:
     """``inputs`` ``(B, C, *S)`` by name, clips ``(B, C, T, H, W)``, on the model's device and in its type.
 
-    ``frames_first`` are those that the model takes as ``(B, T, C, H, W)``. ``records`` is B. ``steps`` is the number of
-    frames, or of a volume's slices, and 1 without either; ``is_clip`` tells frames from slices.
+    ``frames_first`` are those that the model takes as ``(B, T, C, H, W)``, or with ``as_pictures`` as ``(B · T, C, H,
+    W)``, since it is one of pictures. ``records`` is B. ``steps`` is the number of frames, or of a volume's slices, and
+    1 without either; ``is_clip`` tells frames from slices.
     """
 
     inputs: Inputs
     passing: Passing | None
     frames_first: tuple[str, ...]
     is_clip: bool
+    as_pictures: bool = False
 
     @property
     def records(self) -> int:
@@ -66,6 +68,8 @@ class GivenBatch:
 
     def _answer(self, model: nn.Module, inputs: Inputs) -> Any:
         copies = {name: tensor.clone() for name, tensor in frames_second(inputs, self.frames_first).items()}
+        if self.as_pictures:
+            copies = {name: copy.flatten(0, 1) if copy.ndim == 5 else copy for name, copy in copies.items()}
         if self.passing is not None:
             return call_with(model, copies, self.passing)
         return first_that_works(lambda passing: first_call(lambda given: call_with(model, given, passing), copies))[1]

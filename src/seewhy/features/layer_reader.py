@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,9 +14,8 @@ from seewhy.capture.reading import LayerOutput, reading, require_reached
 from seewhy.features.given_batch import GivenBatch, as_floats, given_batch
 from seewhy.features.layer_choice import chosen_layers
 from seewhy.features.row_order import Lying, Places, folded_by_time, frame_calls
-from seewhy.features.statistics import ChannelStatistics
 from seewhy.models.borrow import borrowed, unwrapped
-from seewhy.values import LayerError
+from seewhy.values import LayerError, ModelError
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,38 @@ class LayerReader:
         self.skipped: dict[str, str] = {}
         self._frames_first = frames_first
         self._by_time: dict[Any, frozenset[str]] = {}
+        self._pictures: dict[Any, bool] = {}
 
     def given(self, batch: Any) -> GivenBatch:
-        """The batch as the model takes it."""
-        return batch if isinstance(batch, GivenBatch) else given_batch(self.model, batch, self._frames_first)
+        """The batch as the model takes it: a model of pictures gets the frames of a clip as pictures.
+
+        Raises:
+            DataError: ``SW-D130``, ``SW-D131`` a batch without inputs or records.
+            ModelError: ``SW-M09``, the model can be called neither on clips nor on their frames.
+        """
+        if isinstance(batch, GivenBatch):
+            return batch
+        given = given_batch(self.model, batch, self._frames_first)
+        return replace(given, as_pictures=self._takes_pictures(given))
+
+    def _takes_pictures(self, given: GivenBatch) -> bool:
+        """Tried on one record, once for each shape of clip: what a forward takes cannot be read off its layers."""
+        if not given.frames_first:
+            return False
+        key = _shapes(given)
+        if key not in self._pictures:
+            one = given.first(1)
+            with borrowed(self.model):
+                try:
+                    one.run(self.model)
+                    self._pictures[key] = False
+                except ModelError as refused:
+                    try:
+                        replace(one, as_pictures=True).run(self.model)
+                    except ModelError:
+                        raise refused from None
+                    self._pictures[key] = True
+        return self._pictures[key]
 
     def read(self, batch: Any, take: Callable[[Part], None]) -> dict[str, int]:
         """Run the whole model once and hand over each call of each layer; how often each layer ran.
@@ -118,31 +145,6 @@ class LayerReader:
                 found[name] = torch.stack([calls[name][call] for call in steps], dim=1).flatten(0, 1)
         return found
 
-    def statistics(
-        self, batches: Iterable[Any], watch: Callable[[GivenBatch], None] | None = None
-    ) -> dict[str, ChannelStatistics]:
-        """Statistics of each layer over all records and time steps of all batches; memory does not grow with them.
-
-        Of a module that runs several times all calls count, unless one was named (``relu#1``). ``watch`` is told of
-        each batch when it is done.
-        """
-        found: dict[str, ChannelStatistics] = {}
-        for batch in batches:
-            given = self.given(batch)
-            self.read(given, lambda part: self.add(found, part))
-            if watch is not None:
-                watch(given)
-        return {name: found[name] for name in self.layers if name in found}
-
-    def add(self, statistics: dict[str, ChannelStatistics], part: Part) -> None:
-        """Take one call into the statistics of its layer."""
-        named = self.layers[part.layer].call
-        if named and part.call != named:
-            return
-        seen = ChannelStatistics.of(part.values)
-        known = statistics.get(part.layer)
-        statistics[part.layer] = seen if known is None else known.merged(seen)
-
     def _skip(self, output: LayerOutput, given: GivenBatch) -> None:
         what = (
             f"layer {self.layers[output.layer]} puts out {tuple(output.tensor.shape)}, whose rows are neither the "
@@ -154,10 +156,14 @@ class LayerReader:
 
     def _layers_by_time(self, given: GivenBatch) -> frozenset[str]:
         """Asked once for each shape of input: the answer lies in how the model is written."""
-        if given.records < 2 or given.steps < 2:
+        if given.records < 2 or given.steps < 2 or given.as_pictures:
             return frozenset()
-        key = tuple((name, tensor.shape[1:]) for name, tensor in given.inputs.items())
+        key = _shapes(given)
         if key not in self._by_time:
             with torch.no_grad():
                 self._by_time[key] = folded_by_time(self.model, given, self.layers)
         return self._by_time[key]
+
+
+def _shapes(given: GivenBatch) -> tuple[Any, ...]:
+    return tuple((name, tensor.shape[1:]) for name, tensor in given.inputs.items())
