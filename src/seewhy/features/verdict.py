@@ -3,8 +3,8 @@
 The bands are those of the feature inspection guide: a mean activation of 0.1 to 2.0, 30 % to 70 % zeros, a moderate
 spread over the channels. They were made for layers behind a ReLU. A layer with clearly negative values (before its
 activation, or behind GELU or SiLU) is read by the magnitudes of its values and by its share of near zeros instead, of
-which there can be too many, never too few; the verdict says so. Whether a channel is dead one input cannot tell: it is counted over every record where the file has
-them.
+which there can be too many, never too few; the verdict says so. Whether a channel is dead one input cannot tell: it is
+counted over every record where the file has them.
 """
 
 from __future__ import annotations
