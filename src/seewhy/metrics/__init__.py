@@ -1,0 +1,1 @@
+"""Grades maps: how they agree with where people looked."""
