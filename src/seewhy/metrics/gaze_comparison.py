@@ -73,11 +73,11 @@ class GazeComparison:
 
     def __str__(self) -> str:
         """A table: mean ± standard error (n/N)."""
-        lines = ["".join(f"{word:<24}" for word in ("", *METRICS)).rstrip()]
-        for who, scores in self.scores.items():
-            cells = [_told(scores[metric]) for metric in METRICS]
-            lines.append("".join(f"{cell:<24}" for cell in (who, *cells)).rstrip())
-        return "\n".join(lines)
+        lines = [["", *METRICS]]
+        lines += [[who, *(_told(scores[metric]) for metric in METRICS)] for who, scores in self.scores.items()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rows = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+        return "\n".join("  ".join(row).rstrip() for row in rows)
 
 
 def compare_with_gaze(
