@@ -20,7 +20,7 @@ FEW, MANY = 36, 100
 SIDES = {FEW: 160, MANY: 112}
 SMALLEST_SIDE = 96
 """The short side of a panel in pixels: that of a sheet with at most so many panels, and of any larger one."""
-MOST_REDUCED, MOST_DOUBLED = 1.25, 1.65
+MOST_REDUCED, MOST_DOUBLED = 1.125, 1.65
 """So many times that side at most is the short side of a map that was reduced, and of one that was doubled."""
 LINE_HEIGHT_SHARE = 0.6
 SIZE = 13
@@ -43,14 +43,14 @@ def panel_side(count: int) -> int:
 def panel_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Height and width of a map's panel, whose short side has about ``side`` pixels.
 
-    A small map is enlarged by a whole number; a map is reduced where its short side has more than 1.25 times ``side``
+    A small map is enlarged by a whole number; a map is reduced where its short side has more than 1.125 times ``side``
     or its long side more than twice ``side``.
 
     Example:
         >>> panel_size(56, 56, 160), panel_size(128, 128, 160), panel_size(140, 140, 160), panel_size(4, 40, 160)
         ((168, 168), (256, 256), (140, 140), (32, 320))
         >>> panel_size(256, 256, 160), panel_size(512, 256, 160)
-        ((200, 200), (320, 160))
+        ((180, 180), (320, 160))
     """
     shortest, longest = min(height, width), max(height, width)
     reduced = min(2 * side / longest, MOST_REDUCED * side / shortest)
