@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, strategies
 from torch import Tensor
 
-from seewhy.features import statistics as module
 from seewhy.features.statistics import NEAR_ZERO, ChannelStatistics
 
 
@@ -114,10 +113,3 @@ def test_merging_without_the_distance_of_the_means_is_noticed() -> None:
     broken = _without_the_means_apart(*parts)
     assert float(broken.variance) == 1.0
     assert float(parts[0].merged(parts[1]).variance) == 26.0
-
-
-def test_zeros_are_counted_alike_where_numpy_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = torch.randn(2, 3, 40).relu()
-    before = ChannelStatistics.of(values)
-    monkeypatch.setattr(module, "_counted", lambda mask: mask.sum(dim=1))
-    assert torch.equal(before.zeros, ChannelStatistics.of(values).zeros)
