@@ -13,13 +13,16 @@ from torch import nn
 from seewhy.cli.inspect_features import numbers
 from seewhy.cli.inspect_source import InspectedSource, open_source
 from seewhy.cli.layers import aligned
+from seewhy.data.clip_folder import ClipFolder
 from seewhy.data.records import Assumes, Batch
 from seewhy.inspection.data_set import DataSetInspection, Inspected
+from seewhy.inspection.gaze_agreement import GazeAgreement, KnowsGaze, write_comparison
 from seewhy.inspection.inspector import FeatureMapInspector
 from seewhy.models.borrow import unwrapped
 from seewhy.models.calling import first_convolution
 from seewhy.values import ConfigError, nearest
 
+GAZE_METRICS = ("kld", "sim", "auc_judd", "nss")
 HEADER = ("Layer", "Shape", "Mean", "Std", "Sparsity", "Channels", "Near zero", "Dead")
 
 
@@ -49,10 +52,16 @@ def run(asked: argparse.Namespace) -> int:
     task.check()
     for line in _introduction(asked, source, inspector):
         print(line)
+    gaze = _gaze(source)
     with inspector:
         for done in task.run(inspector, _say_batch):
-            for line in _told(done, inspector):
+            for line in _told(done, inspector, plots=not asked.no_plots):
                 print(line)
+            if gaze is not None:
+                gaze.add(done)
+    if gaze is not None:
+        for line in _gaze_lines(gaze, asked.save_dir / f"gaze{task.suffix}.json"):
+            print(line)
     for name, reason in inspector.reader.skipped.items():
         print(f"note: {name} is left out: {reason}")
     for record, reason in task.failures.items():
@@ -120,12 +129,34 @@ def _introduction(asked: argparse.Namespace, source: InspectedSource, inspector:
     yield from (f"Layer {name} ({place})" for name, place in inspector.reader.layers.items())
 
 
+def _gaze(source: InspectedSource) -> GazeAgreement | None:
+    """Where people looked, if the data set has a table of it."""
+    annotated = isinstance(source.dataset, ClipFolder) and source.dataset.has_gaze
+    return GazeAgreement(source.dataset) if annotated and isinstance(source.dataset, KnowsGaze) else None
+
+
+def _gaze_lines(gaze: GazeAgreement, path: Path) -> Iterator[str]:
+    if not gaze.looked:
+        yield "gaze: none of the samples has a point"
+        return
+    found = gaze.compared()
+    yield "where the layers respond (mean magnitude of channels) and where people looked:"
+    rows: list[Sequence[str]] = [("Layer", "maps", *GAZE_METRICS)]
+    for layer, comparison in found.items():
+        for who, scores in comparison.scores.items():
+            first = layer if who == "model" else ""
+            rows.append((first, who, *(f"{scores[metric].mean:.3f}" for metric in GAZE_METRICS)))
+    yield from aligned(rows)
+    yield f"of {gaze.looked} samples with points; KLD: lower is closer; all rows: {path}"
+    write_comparison(found, path)
+
+
 def _say_batch(batch: Batch) -> None:
     shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in batch.inputs.items())
     print(f"Processing batch with shape: {shapes}", flush=True)
 
 
-def _told(done: Inspected, inspector: FeatureMapInspector) -> Iterator[str]:
+def _told(done: Inspected, inspector: FeatureMapInspector, *, plots: bool) -> Iterator[str]:
     for record, step in done.pairs:
         yield f"Target set to batch[{record}], timestep[{step}]"
     rows = [HEADER, *(_row(name, found) for name, found in done.statistics.items())]
@@ -133,7 +164,8 @@ def _told(done: Inspected, inspector: FeatureMapInspector) -> Iterator[str]:
     records = max((found.get("population_records", 0) for found in done.statistics.values()), default=0)
     yield f"dead channels: of {records} inputs (records and time steps)"
     yield from (f"Features saved to {path}" for path in done.files)
-    yield f"Plots saved to {Path(inspector.save_dir)}"
+    if plots:
+        yield f"Plots saved to {Path(inspector.save_dir)}"
 
 
 def _row(name: str, found: Mapping[str, Any]) -> Sequence[str]:

@@ -95,9 +95,13 @@ def data_settings(name: str, config_dir: str | None) -> dict[str, Any]:
         try:
             composed = compose("generate_artifacts", [f"data={name}", "experiment=extract_features"])
         except HydraException as error:
-            raise ConfigError("SW-F213", f"the data set {name!r} cannot be composed: {error}") from error
+            raise ConfigError(
+                "SW-F213",
+                f"the data set {name!r} cannot be composed: {error}",
+                fix=f"correct configs/data/{name}.yaml",
+            ) from error
     found = OmegaConf.to_container(composed.data, resolve=True)
-    return dict(found) if isinstance(found, dict) else {}
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def architecture_of(text: str) -> ModelSource:
@@ -150,7 +154,8 @@ def _own_size(source: ModelSource) -> int | None:
         return None
     import timm
 
-    return int(timm.get_pretrained_cfg(source.name).input_size[-1])
+    known = timm.get_pretrained_cfg(source.name)
+    return None if known is None else int(known.input_size[-1])
 
 
 def _with_words(data: Mapping[str, Any], asked: argparse.Namespace, own_size: int | None) -> dict[str, Any]:

@@ -109,6 +109,11 @@ class ClipFolder(ListedFiles):
         path = self._paths[position]
         return frames_revision(path) if path.is_dir() else super().revision(position)
 
+    @property
+    def has_gaze(self) -> bool:
+        """Whether there is a table of annotations."""
+        return self._annotations.table is not None
+
     def gaze(self, position: int, readable: int | None = None) -> list[Float64[np.ndarray, "n 2"]]:
         """For each frame of the clip the points that belong to it, ``(n, 2)`` as ``(x, y)`` in pixels of the input.
 
