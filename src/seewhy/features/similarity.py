@@ -71,8 +71,8 @@ def channel_correlation(first: Num[Tensor, "c *s"], second: Num[Tensor, "c *s"])
     Example:
         >>> import torch
         >>> one, other = torch.tensor([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]), torch.tensor([[3.0, 2, 1], [1, 2, 3]])
-        >>> channel_correlation(one, other)
-        tensor([-1., nan], dtype=torch.float64)
+        >>> channel_correlation(one, other).round(decimals=6).tolist()
+        [-1.0, nan]
     """
     if first.shape != second.shape or not first.ndim:
         raise ConfigError(
