@@ -212,3 +212,12 @@ def test_what_cannot_be_plotted_is_refused(draw, code):
 def test_a_missing_number_is_named_with_what_there_is():
     with pytest.raises(RenderError, match=r"(?s)layer 'conv1' has no 'mean'.*nearest: means"):
         layer_comparison_figure({"conv1": {"means": 1.0}}, [MEAN])
+
+
+@pytest.mark.parametrize("count", [1, 4, 300])
+def test_a_layer_without_dead_channels_keeps_its_panels(count, tmp_path):
+    number = np.linspace(1, 2, count)
+    figure = channel_stats_figure(number, np.zeros(count), number, np.full(count, 0.5), title="layer1")
+    save_figure(figure, tmp_path / "stats.png")  # a collapsed layout would warn, and warnings are errors here
+    assert all(panel.get_window_extent().height > 100 for panel in figure.axes)
+    assert figure.axes[1].get_ylim() == (0, 1)

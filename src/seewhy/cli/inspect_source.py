@@ -60,19 +60,20 @@ def open_source(asked: argparse.Namespace) -> InspectedSource:
         )
     source = architecture_of(architecture)
     settings = _with_words(data, asked, _own_size(source))
-    size = settings["size"] if isinstance(settings.get("size"), int) else tuple(settings.get("size") or ())
+    size = settings.get("size")
     request = ModelRequest(
         source=source,
         checkpoint=asked.checkpoint.expanduser(),
         num_classes=asked.num_classes,
-        size=(size, size) if isinstance(size, int) else size or None,
+        size=(size, size) if isinstance(size, int) else tuple(size) if size else None,
         arguments=assignments(asked.model_arg, "--model-arg"),
         device=asked.device,
     )
     batch_size = int(settings.pop("batch_size", None) or BATCH)
     settings.pop("num_workers", None)
     model = open_trained(request)
-    return InspectedSource(dataset_of(settings, model.preprocessing), model, size, batch_size)
+    dataset = dataset_of(settings, model.preprocessing)
+    return InspectedSource(dataset, model, _size_of(dataset), batch_size)
 
 
 def data_settings(name: str, config_dir: str | None) -> dict[str, Any]:
@@ -144,6 +145,13 @@ def _classes_in(checkpoint: Path, module: nn.Module) -> int | None:
     return None if weight is None else weight[0]
 
 
+def _size_of(dataset: Dataset) -> int | tuple[int, ...]:
+    """The size of the inputs in pixels, one number for a square; empty where each record has its own."""
+    size = dataset.fingerprint().get("size")
+    lengths = (size, size) if isinstance(size, int) else tuple(size or ())
+    return lengths[0] if lengths and len(set(lengths)) == 1 else lengths
+
+
 def _own_size(source: ModelSource) -> int | None:
     """The size of a model that takes one size only."""
     if source.kind != "timm":
@@ -170,8 +178,9 @@ def _with_words(data: Mapping[str, Any], asked: argparse.Namespace, own_size: in
     if clips:
         found["frames"] = asked.max_len or found.get("frames") or FRAMES
         found["dense_gaze"] = asked.dense_gaze or found.get("dense_gaze") or False
-    if "size" in found or clips:
-        found["size"] = asked.size or found.get("size") or own_size or SIZE
+    size = asked.size or found.get("size") or own_size or (SIZE if clips else None)
+    if size is not None:
+        found["size"] = size
     if asked.data_root is not None:
         found["root"] = str(asked.data_root)
     if asked.batch_size is not None:

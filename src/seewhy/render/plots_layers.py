@@ -160,9 +160,12 @@ def _channel_bars(panel: Axes, name: str, values: Float[np.ndarray, " c"], dead:
         name = f"{name} (median {short_number(middle)}, dashed)"
     panel.set_title(name)
     places = np.flatnonzero(dead)
-    panel.plot(
-        places, np.zeros(len(places)), "x", color=ORANGE, markersize=5, clip_on=False, label="dead channel", zorder=3
-    )
+    if len(places):  # an empty line drawn outside the axes would let the layout collapse
+        panel.plot(
+            places, np.zeros(len(places)), "x", color=ORANGE, markersize=5, clip_on=False, label="dead channel", zorder=3
+        )
+    if not np.nan_to_num(finite).any():
+        panel.set_ylim(0, 1)
     panel.set_xlim(-0.5, len(values) - 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.spines[["top", "right"]].set_visible(False)
