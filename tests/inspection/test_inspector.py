@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from torch import nn
 
 from borrowed import unchanged
 from features.video_models import ClipNet
-from seewhy.inspection.inspector import FeatureMapInspector, evenly_spaced
+from seewhy.inspection.inspector import FeatureMapInspector
+from seewhy.inspection.layer_page import evenly_spaced
 from seewhy.values import ConfigError, DataError, LayerError
 
 CLIPS = torch.randn(2, 4, 3, 16, 16, generator=torch.Generator().manual_seed(0))

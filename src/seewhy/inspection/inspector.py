@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy.features.collecting import Collected, Pair
@@ -20,8 +19,8 @@ from seewhy.features.layer_reader import LayerReader, Part
 from seewhy.features.measuring import Measured, added, statistics_of
 from seewhy.features.statistics import ChannelStatistics
 from seewhy.inspection.feature_file import load_feature_file, save_feature_file
+from seewhy.inspection.layer_page import layer_page
 from seewhy.inspection.shelf import MEMORY, Shelf
-from seewhy.render.channel_sheet import layer_sheet
 from seewhy.render.encode import encode_png
 from seewhy.store.files import write_atomic
 from seewhy.store.names import safe_name
@@ -189,7 +188,7 @@ class FeatureMapInspector:
             raise ConfigError("SW-F211", f"num_channels must be 1 or more, got {num_channels!r}", fix="num_channels=16")
         pages = []
         for (record, step), values in zip(self._names, maps, strict=True):
-            page = _page(layer_name, values, num_channels, (record, step), colormap)
+            page = layer_page(layer_name, values, num_channels, (record, step), colormap)
             if save_plot:
                 path = self.save_dir / f"{safe_name(layer_name)}_b{record}_t{step}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -274,28 +273,6 @@ class FeatureMapInspector:
                 "there are no activations",
                 fix="call extract_features(batch) or load_features(filename) first",
             )
-
-
-def _page(layer: str, values: Float[Tensor, "c *s"], count: int, pair: Pair, colormap: str) -> NDArray[np.uint8]:
-    channels = evenly_spaced(len(values), count)
-    shown = values[channels].float().numpy()
-    size = " × ".join(map(str, values.shape[1:])) or "no space"
-    caption = f"{len(channels)} of {len(values)} channels, {size}; record {pair[0]}, time step {pair[1]}"
-    titles = [f"channel {channel}" for channel in channels]
-    page: NDArray[np.uint8] = layer_sheet(shown, titles, heading=layer, caption=caption, colormap=colormap)
-    return page
-
-
-def evenly_spaced(available: int, wanted: int) -> list[int]:
-    """The numbers of ``wanted`` channels spread evenly over those there are.
-
-    Example:
-        >>> evenly_spaced(64, 4), evenly_spaced(3, 16)
-        ([0, 21, 42, 63], [0, 1, 2])
-    """
-    if wanted >= available:
-        return list(range(available))
-    return [round(place) for place in np.linspace(0, available - 1, wanted)]
 
 
 def _indices(name: str, given: Any) -> list[int]:

@@ -162,7 +162,14 @@ def _channel_bars(panel: Axes, name: str, values: Float[np.ndarray, " c"], dead:
     places = np.flatnonzero(dead)
     if len(places):  # an empty line drawn outside the axes would let the layout collapse
         panel.plot(
-            places, np.zeros(len(places)), "x", color=ORANGE, markersize=5, clip_on=False, label="dead channel", zorder=3
+            places,
+            np.zeros(len(places)),
+            "x",
+            color=ORANGE,
+            markersize=5,
+            clip_on=False,
+            label="dead channel",
+            zorder=3,
         )
     if not np.nan_to_num(finite).any():
         panel.set_ylim(0, 1)
@@ -182,7 +189,7 @@ def _layer_bars(panel: Axes, table: Mapping[str, Mapping[str, object]], quantity
         label = WORDS.get(key, key)
         bars = panel.bar(np.arange(len(table)) + offset, shown, GROUP_WIDTH / len(keys), color=colour, label=label)
         if len(table) * len(keys) <= NUMBERED_LAYERS or not np.isfinite(values).all():
-            words = [short_number(value) if np.isfinite(value) else "not finite" for value in values.tolist()]
+            words = [_number(value) for value in values.tolist()]
             few = len(table) * len(keys) <= NUMBERED_LAYERS
             panel.bar_label(bars, [word if few or word == "not finite" else "" for word in words], padding=2, size=8)
     names = [_label(name) for name in table]
@@ -201,6 +208,13 @@ def _layer_bars(panel: Axes, table: Mapping[str, Mapping[str, object]], quantity
     panel.spines[["top", "right"]].set_visible(False)
     if len(keys) > 1:
         panel.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=len(keys), fontsize=9)
+
+
+def _number(value: float) -> str:
+    """Counts in full, other numbers short."""
+    if not np.isfinite(value):
+        return "not finite"
+    return f"{int(value):,}" if value.is_integer() and abs(value) < 1_000_000 else short_number(value)
 
 
 def _label(name: str, pixels: int = LABEL_PIXELS) -> str:
