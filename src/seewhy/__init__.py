@@ -82,11 +82,20 @@ if TYPE_CHECKING:
     from seewhy.explain.signals import explain_signal as explain_signal
     from seewhy.explain.similarity import explain_similarity as explain_similarity
     from seewhy.explain.volumes import explain_volume as explain_volume
+    from seewhy.inspection.comparison import compare_models as compare_models
+    from seewhy.inspection.excited_records import top_records as top_records
+    from seewhy.inspection.feature_file import load_feature_file as load_feature_file
+    from seewhy.inspection.inspector import FeatureMapInspector as FeatureMapInspector
+    from seewhy.inspection.visualizer import FeatureVisualizer as FeatureVisualizer
+    from seewhy.metrics.gaze_comparison import compare_with_gaze as compare_with_gaze
     from seewhy.models.adapter import Adapter as Adapter
     from seewhy.pipeline.run import run as run
     from seewhy.pipeline.summary import Summary as Summary
     from seewhy.store.run_reader import RunReader as RunReader
     from seewhy.store.verify import verify as verify
+    from seewhy.training import AutoTrainer as AutoTrainer
+    from seewhy.training import FeatureMonitorCallback as FeatureMonitorCallback
+    from seewhy.training import InterpretationCallback as InterpretationCallback
     from seewhy.values import SeewhyError as SeewhyError
 
 __version__ = "0.1.0"
@@ -163,6 +172,15 @@ _HOMES = {
     "quick_explain": "seewhy.explain.predictions",
     "save_predictions": "seewhy.explain.prediction_table",
     "visualize_batch": "seewhy.explain.predictions",
+    "AutoTrainer": "seewhy.training",
+    "FeatureMapInspector": "seewhy.inspection.inspector",
+    "FeatureMonitorCallback": "seewhy.training",
+    "FeatureVisualizer": "seewhy.inspection.visualizer",
+    "InterpretationCallback": "seewhy.training",
+    "compare_models": "seewhy.inspection.comparison",
+    "compare_with_gaze": "seewhy.metrics.gaze_comparison",
+    "load_feature_file": "seewhy.inspection.feature_file",
+    "top_records": "seewhy.inspection.excited_records",
     "Adapter": "seewhy.models.adapter",
     "ClutteredDigits": "seewhy.data.cluttered_digits",
     "CmrAcdc": "seewhy.data.cmr_acdc",

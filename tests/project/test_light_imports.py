@@ -36,7 +36,21 @@ def test_a_light_room_brings_nothing_heavy(room: str) -> None:
     assert heavy_modules_after(every_module) == set()
 
 
-@pytest.mark.parametrize("room", ["capture", "methods", "models", "data", "pipeline", "multi_input", "training"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "capture",
+        "methods",
+        "models",
+        "data",
+        "pipeline",
+        "multi_input",
+        "training",
+        "features",
+        "metrics",
+        "inspection",
+    ],
+)
 def test_importing_a_room_brings_neither_hydra_nor_an_extra(room: str) -> None:
     brought = heavy_modules_after(f"import seewhy.{room}")
     assert brought & {"hydra", "omegaconf", "lightning", "pytorch_lightning", "sklearn", "nibabel"} == set()

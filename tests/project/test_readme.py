@@ -14,8 +14,11 @@ import torch
 from PIL import Image
 from source_tree import ROOT
 
+from seewhy.cli.analyze_features import analyze_features
+from seewhy.cli.compare_features import compare_features
 from seewhy.cli.generate import generate_artifacts
 from seewhy.cli.gradcam import gradcam
+from seewhy.cli.inspect_features import inspect_features
 from seewhy.cli.main import seewhy
 from seewhy.store.run_reader import RunReader
 from seewhy.store.verify import verify
@@ -87,9 +90,35 @@ def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFix
     assert "test_00000 (2, 2) (64, 64)" in told
     assert "Predicted class: " in told
     assert [tuple(names[name].shape) for name in ("evidence", "signed", "smooth")] == [(90, 120), (1, 7, 7), (90, 120)]
-    pictures = ["boxes.png", "comparison.png", "explanation.png", "regions.png", "volume.png"]
+    pictures = [
+        "boxes.png",
+        "comparison.png",
+        "explanation.png",
+        "features.png",
+        "field.png",
+        "regions.png",
+        "volume.png",
+    ]
     assert sorted(path.name for path in newcomer.glob("*.png")) == pictures
     assert (newcomer / "eyes" / "patient_001_gradcam_visualization.png").is_file()
+    assert sorted(path.name for path in (newcomer / "my_features").iterdir()) == [
+        "features_b0_t0.pkl",
+        "features_b1_t0.pkl",
+        "layer2_b0_t0.png",
+        "layer2_b1_t0.png",
+    ]
+
+
+def test_the_commands_that_look_inside_work_one_after_the_other(newcomer: Path) -> None:
+    called = {
+        "inspect_features": lambda words: inspect_features([*words, "--workers", "0"]),
+        "analyze_features": analyze_features,
+        "compare_features": compare_features,
+    }
+    for name, command in called.items():
+        assert [command(words) for words in commands(name)] == [0], name
+    assert (newcomer / "feature_analysis" / "layer4_distribution.png").is_file()
+    assert (newcomer / "feature_comparison" / "comparison_layer1.png").is_file()
 
 
 @pytest.mark.slow
