@@ -102,11 +102,14 @@ class Rule:
     at_home: tuple[str, ...] = ()
 
 
+RECORD_BOUNDARIES = ("pipeline/", "data/batching.py", "training/logger_guard.py")
+"""Where a failure is recorded and work goes on: of a record, or of a logger, which must not end a training."""
+
 RULES = [
     Rule(backward_calls, "loss.backward()"),
     Rule(requires_grad_switches, "x.requires_grad_()", ("capture/", "models/trace.py")),
-    Rule(broad_handlers, "try: f()\nexcept (OSError, Exception): pass", ("pipeline/", "data/batching.py")),
-    Rule(broad_handlers, "try: f()\nexcept: x = 1", ("pipeline/", "data/batching.py")),
+    Rule(broad_handlers, "try: f()\nexcept (OSError, Exception): pass", RECORD_BOUNDARIES),
+    Rule(broad_handlers, "try: f()\nexcept: x = 1", RECORD_BOUNDARIES),
     Rule(pickle_readers, "import pickle\npickle.load(file)"),
     Rule(pickle_readers, "from pickle import loads"),
     Rule(pickle_readers, "torch.load(path, weights_only=False)"),
