@@ -110,13 +110,18 @@ def _prepared(content: Mapping[str, Any]) -> dict[str, Any]:
     kept["format"] = FORMAT
     for name in kept:
         if name == _ACTIVATIONS:
-            # a view of a whole batch would take the batch along
-            kept[name] = {layer: tensor.contiguous().clone() for layer, tensor in kept[name].items()}
+            kept[name] = {layer: _by_itself(tensor) for layer, tensor in kept[name].items()}
         elif name == _POPULATION:
             kept[name] = {layer: _state(state, f"population[{layer!r}]") for layer, state in kept[name].items()}
         else:
             kept[name] = plain(kept[name], name)
     return kept
+
+
+def _by_itself(tensor: Tensor) -> Tensor:
+    """The tensor in memory of its own: a view of a whole batch would take the batch into the file."""
+    alone = tensor.contiguous()
+    return alone if alone.untyped_storage().nbytes() == alone.nbytes else alone.clone()
 
 
 def _state(state: Mapping[str, Any], place: str) -> dict[str, Any]:
