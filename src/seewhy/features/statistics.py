@@ -83,8 +83,8 @@ class ChannelStatistics:
             count=batch * size,
             mean=mean,
             squares=squares.sum(dim=0) + size * (means - mean).square().sum(dim=0),
-            minimum=low.reshape(batch, channels).amin(dim=0).double().cpu(),
-            maximum=high.reshape(batch, channels).amax(dim=0).double().cpu(),
+            minimum=low.reshape(batch, channels).amin(dim=0).cpu().double(),
+            maximum=high.reshape(batch, channels).amax(dim=0).cpu().double(),
             zeros=zeros.sum(dim=0),
             near_zeros=near.sum(dim=0),
             nonfinite=_nonfinite(rows, means.isfinite().all()).reshape(batch, channels).sum(dim=0),
@@ -168,14 +168,15 @@ def _measured(
         part, limit = rows[start : start + few], limits[start : start + few]
         out = scratch[: len(part)]
         mean = part.mean(dim=1, keepdim=True)
-        squares = torch.sub(part, mean, out=out).square_().sum(dim=1).double()
+        squares = torch.sub(part, mean, out=out).square_().sum(dim=1)
         # comparing into floats is several times as fast as into truth values, and their sum is exact
         zeros = _counted(torch.eq(part, 0, out=out))
         # behind a ReLU there is nothing below zero to take the magnitude of
         magnitudes = part if bool((low[start : start + few] >= 0).all()) else torch.abs(part, out=out)
-        parts.append((mean[:, 0].double(), squares, zeros, _counted(torch.le(magnitudes, limit, out=out))))
-    mean, squares, zeros, near = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
-    return mean, squares, zeros, near
+        near = _counted(torch.le(magnitudes, limit, out=out))
+        parts.append((mean[:, 0].cpu().double(), squares.cpu().double(), zeros.cpu(), near.cpu()))
+    means, squares, zeros, near = (torch.cat(each) for each in zip(*parts, strict=True))
+    return means, squares, zeros, near
 
 
 def _counted(ones: Float[Tensor, "rows places"]) -> Int64[Tensor, " rows"]:
