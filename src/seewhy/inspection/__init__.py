@@ -12,3 +12,4 @@ from seewhy.inspection.inspector import FeatureMapInspector as FeatureMapInspect
 from seewhy.inspection.layer_plots import plot_activation_distribution as plot_activation_distribution
 from seewhy.inspection.layer_plots import plot_channel_statistics as plot_channel_statistics
 from seewhy.inspection.layer_plots import plot_spatial_activation_patterns as plot_spatial_activation_patterns
+from seewhy.inspection.visualizer import FeatureVisualizer as FeatureVisualizer
