@@ -22,6 +22,13 @@ PROMISED = {
         "detection/detection_by_place.png", "segmentation/segmentation_entropy.png",
         "segmentation/segmentation_margin.png", "segmentation/similarity.png", "segmentation/regression.png",
     ),
+    "interpretation/interpretation_phase3_demo.py": (
+        "training/csv/metrics.csv", "training/csv/interpretation/epoch_2/sample_3.png", "maps_by_activation.png",
+        "maps_by_variance.png", "maps_by_random.png", "layers.png", "field.png",
+    ),
+    "training/callbacks_demo.py": (
+        "csv/metrics.csv", "csv/interpretation/epoch_0/sample_0.png", "csv/gradients/step_30/sample_1.png",
+    ),
     "several_inputs/eyes_demo.py": (
         "val_00000_gradcam_visualization.png", "val_00000_heatmaps/val_00000_drusen.png",
         "val_00000_all_all_methods_comparison.png", "batch/summary_visualization.png",
@@ -40,8 +47,8 @@ def test_every_example_is_listed_here() -> None:
     assert found == set(PROMISED) | PARTS
 
 
-SLOW = {"several_inputs/eyes_demo.py"}
-"""Trains with Lightning, whose import alone takes ten seconds."""
+SLOW = {"several_inputs/eyes_demo.py", "interpretation/interpretation_phase3_demo.py", "training/callbacks_demo.py"}
+"""They train with Lightning, whose import alone takes ten seconds."""
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ class FeatureMonitorCallback(WatchingCallback):
         ConfigError: ``SW-F180``, ``SW-F181``, ``SW-F185`` an extra statistic that is no function or has a taken name.
         LayerError: when the fit starts, a layer that is not there.
         MissingExtraError: Lightning is not installed.
+
+    Example:
+        >>> callback = FeatureMonitorCallback(["layer3", "layer4"], extra_stats={"l1_norm": lambda x: x.abs().sum()})
+        >>> callback.statistics  # filled by Trainer(callbacks=[callback]).fit(...)
+        {}
     """
 
     def __init__(

@@ -18,6 +18,7 @@ from seewhy.explain.keywords import require_settings
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given as GivenPreprocessing
 from seewhy.explain.recipe import Recipe
+from seewhy.explain.study import Study
 from seewhy.models.outputs import Selector
 from seewhy.registry import METHODS
 from seewhy.training.callback_base import WatchingCallback, asking, require_count
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 ExplainerFactory = Callable[[nn.Module], Explainer]
 SHARDED: Final = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
+
+
+class SteadyStudy(Study):
+    """What is known of a network that learns: its weights change, how it is built does not, so that one trace does."""
+
+    def _weights(self) -> int:
+        return 0
 
 
 class InterpretationCallback(WatchingCallback):
@@ -65,6 +73,11 @@ class InterpretationCallback(WatchingCallback):
     Raises:
         ConfigError: ``SW-F180`` to ``SW-F184``, ``SW-F10`` no such method, ``SW-F12`` no such setting.
         MissingExtraError: Lightning is not installed.
+
+    Example:
+        >>> callback = InterpretationCallback(torch.rand(8, 3, 32, 32), [0, 1] * 4, log_every_n_epochs=2, num_samples=4)
+        >>> callback.report().events  # Trainer(callbacks=[callback]).fit(...) logs after epochs 2, 4, ...
+        0
     """
 
     def __init__(
@@ -199,7 +212,9 @@ class InterpretationCallback(WatchingCallback):
         names = getattr(module, "class_names", None)
         if reading.class_names is None and isinstance(names, list | tuple):
             reading = replace(reading, class_names=names)
-        return make_explainer(self.method, module, self.target_layer, reading, self.settings, InterpretationCallback)
+        made = make_explainer(self.method, module, self.target_layer, reading, self.settings, InterpretationCallback)
+        made.study = SteadyStudy(module, made.recipe.normalisation, made.reading.output_selector)
+        return made
 
     def _explained(self, explainer: Explainer, most: int | None = None) -> list[LoggedPicture]:
         """The pictures of the samples, or of the first ones; the layer found for them is kept."""
