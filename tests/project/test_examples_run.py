@@ -26,6 +26,10 @@ PROMISED = {
         "training/csv/metrics.csv", "training/csv/interpretation/epoch_2/sample_3.png", "maps_by_activation.png",
         "maps_by_variance.png", "maps_by_random.png", "layers.png", "field.png",
     ),
+    "features/feature_inspection_demo.py": (
+        "channels.png", "channels_by_peak.png", "layers.png", "receptive_field.png", "top_records.png",
+        "maps/features_b1_t0.pkl", "maps/stem_b0_t0.png",
+    ),
     "training/callbacks_demo.py": (
         "csv/metrics.csv", "csv/interpretation/epoch_0/sample_0.png", "csv/gradients/step_30/sample_1.png",
     ),

@@ -6,6 +6,8 @@ from seewhy.inspection.analysis import compare_layers as compare_layers
 from seewhy.inspection.comparison import FeatureComparison as FeatureComparison
 from seewhy.inspection.comparison import compare as compare
 from seewhy.inspection.comparison import compare_models as compare_models
+from seewhy.inspection.excited_records import ExcitedRecord as ExcitedRecord
+from seewhy.inspection.excited_records import top_records as top_records
 from seewhy.inspection.feature_file import load_feature_file as load_feature_file
 from seewhy.inspection.feature_file import save_feature_file as save_feature_file
 from seewhy.inspection.inspector import FeatureMapInspector as FeatureMapInspector
