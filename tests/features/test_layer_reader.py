@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from borrowed import unchanged
 from features.video_models import WAYS, ClipNet, TimeAttention, Trunk, Way
-from seewhy.features.collecting import Collected, frame_calls
+from seewhy.features.collecting import Collected
 from seewhy.features.layer_reader import LayerReader
 from seewhy.features.measuring import statistics_of
+from seewhy.features.row_order import frame_calls
 from seewhy.values import DataError, LayerError, ModelError
 
 CLIPS = torch.randn(2, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -14,6 +14,7 @@ from seewhy.capture.taps import not_reached
 from seewhy.models.layers import Layer, several_tensors, unwatched
 from seewhy.models.outputs import described, entries
 from seewhy.models.trace import watchable
+from seewhy.values import LayerError
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,16 @@ def reading(
 
 
 def require_reached(layers: Mapping[str, Layer], counts: Mapping[str, int]) -> None:
-    """Raise ``LayerError`` SW-L07 for the first layer that did not run."""
+    """Raise ``LayerError`` for the first layer that did not run (SW-L07), or not as often as was asked (SW-L08)."""
     for name, layer in layers.items():
         if not counts[name]:
             raise not_reached(layer)
+        if counts[name] <= layer.call:
+            raise LayerError(
+                "SW-L08",
+                f"layer {layer.name!r} runs {counts[name]} times, but call {layer.call} was asked for",
+                fix=f"use {layer.name}#0 to {layer.name}#{counts[name] - 1}",
+            )
 
 
 def _hook(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seewhy.features.given_batch import GivenBatch
 from seewhy.features.layer_reader import Part
-from seewhy.features.row_order import Lying, frame_calls
+from seewhy.features.row_order import Lying
 from seewhy.models.layers import Layer
 from seewhy.values import DataError
 
@@ -58,18 +58,14 @@ class Collected:
         record, step = pair
         if lying.per_step:
             return record * self.given.steps + step, 0
-        length = self._time_axis(lying)
-        return record, step * length // self.given.steps if length else 0
+        if lying.order == "single":
+            return 0, 0
+        return record, step * lying.time_axis // self.given.steps
 
     def _row(self, part: Part, place: Pair) -> Float[Tensor, "c *s"]:
         row, step = place
         values: Tensor = part.values[row]
-        return values[:, step] if self._time_axis(part.lying) else values
-
-    def _time_axis(self, lying: Lying) -> int:
-        """The length of the time axis of a clip's grid; 0 without one."""
-        grid = lying.grid
-        return grid.size[0] if self.given.is_clip and grid is not None and len(grid.size) == 3 else 0
+        return values[:, step] if part.lying.time_axis else values
 
     def by_layer(
         self, layers: Mapping[str, Layer], counts: Mapping[str, int]
@@ -83,6 +79,6 @@ class Collected:
 
     def _found(self, name: str, call: int, count: int, pair: Pair) -> Float[Tensor, "c *s"]:
         lying = self.lying[name]
-        if each := frame_calls(count, self.given.steps, lying.per_step):
-            call += pair[1] * each
+        if between := lying.calls_between(count, self.given):
+            call += lying.call_of(pair, between, self.given)
         return self._rows[name, call][self._place(lying, pair)]

@@ -11,9 +11,10 @@ from jaxtyping import Num
 from torch import Tensor, nn
 
 from seewhy.capture.reading import LayerOutput, reading, require_reached
+from seewhy.features.clip_survey import ClipSurvey, surveyed
 from seewhy.features.given_batch import GivenBatch, as_floats, given_batch
 from seewhy.features.layer_choice import chosen_layers
-from seewhy.features.row_order import Lying, Places, folded_by_time, frame_calls
+from seewhy.features.row_order import Lying, Places
 from seewhy.models.borrow import borrowed, unwrapped
 from seewhy.values import LayerError, ModelError
 
@@ -58,7 +59,7 @@ class LayerReader:
         self.required = layers is not None
         self.skipped: dict[str, str] = {}
         self._frames_first = frames_first
-        self._by_time: dict[Any, frozenset[str]] = {}
+        self._surveys: dict[Any, ClipSurvey] = {}
         self._pictures: dict[Any, bool] = {}
 
     def given(self, batch: Any) -> GivenBatch:
@@ -104,7 +105,7 @@ class LayerReader:
         """
         given = self.given(batch)
         with borrowed(self.model):
-            places = Places(given, self._layers_by_time(given))
+            places = Places(given, self._survey(given))
 
             def hand(output: LayerOutput) -> None:
                 lying = places.lying(self.layers[output.layer], output)
@@ -130,19 +131,29 @@ class LayerReader:
         that runs several times for one record (or frame), the call that was named.
         """
         given, calls = self.given(batch), dict[str, dict[int, Tensor]]()
-        per_step: dict[str, bool] = {}
+        lying: dict[str, Lying] = {}
 
         def take(part: Part) -> None:
             calls.setdefault(part.layer, {})[part.call] = part.values.to("cpu", copy=True)
-            per_step[part.layer] = part.lying.per_step
+            lying[part.layer] = part.lying
 
         counts = self.read(given, take)
         found = {}
         for name, layer in self.layers.items():
-            if layer.call in calls.get(name, {}):
-                each = frame_calls(counts[name], given.steps, per_step[name])
-                steps = range(layer.call, counts[name], each) if each else [layer.call]
-                found[name] = torch.stack([calls[name][call] for call in steps], dim=1).flatten(0, 1)
+            if layer.call not in calls.get(name, {}):
+                continue
+            between = lying[name].calls_between(counts[name], given)
+            found[name] = calls[name][layer.call]
+            if between:
+                found[name] = torch.stack(
+                    [
+                        calls[name][layer.call + lying[name].call_of((record, step), between, given)][
+                            0 if lying[name].order == "single" else record
+                        ]
+                        for record in range(given.records)
+                        for step in range(given.steps)
+                    ]
+                )
         return found
 
     def _skip(self, output: LayerOutput, given: GivenBatch) -> None:
@@ -154,15 +165,15 @@ class LayerReader:
             raise LayerError("SW-L40", what, fix="choose a layer inside it, or the next one")
         self.skipped[output.layer] = what
 
-    def _layers_by_time(self, given: GivenBatch) -> frozenset[str]:
-        """Asked once for each shape of input: the answer lies in how the model is written."""
-        if given.records < 2 or given.steps < 2 or given.as_pictures:
-            return frozenset()
-        key = _shapes(given)
-        if key not in self._by_time:
-            with torch.no_grad():
-                self._by_time[key] = folded_by_time(self.model, given, self.layers)
-        return self._by_time[key]
+    def _survey(self, given: GivenBatch) -> ClipSurvey | None:
+        """Asked once for each shape of clip and for one record or several: the answer lies in how the model is
+        written."""
+        if given.steps < 2 or given.as_pictures:
+            return None
+        key = (_shapes(given), min(given.records, 2))
+        if key not in self._surveys:
+            self._surveys[key] = surveyed(self.model, given, self.layers)
+        return self._surveys[key]
 
 
 def _shapes(given: GivenBatch) -> tuple[Any, ...]:

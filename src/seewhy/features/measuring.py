@@ -8,7 +8,7 @@ from typing import Any
 
 from seewhy.features.given_batch import GivenBatch
 from seewhy.features.layer_reader import LayerReader, Part
-from seewhy.features.row_order import frame_calls
+from seewhy.features.row_order import Lying
 from seewhy.features.statistics import ChannelStatistics
 from seewhy.models.layers import Layer
 
@@ -21,20 +21,20 @@ class Measured:
 
     given: GivenBatch
     _calls: dict[str, list[ChannelStatistics]] = field(default_factory=dict)
-    _per_step: dict[str, bool] = field(default_factory=dict)
+    _lying: dict[str, Lying] = field(default_factory=dict)
 
     def take(self, part: Part) -> None:
         """Measure one call of a layer."""
         self._calls.setdefault(part.layer, []).append(ChannelStatistics.of(part.values))
-        self._per_step[part.layer] = part.lying.per_step
+        self._lying[part.layer] = part.lying
 
     def by_layer(self, layers: Mapping[str, Layer], counts: Mapping[str, int]) -> Statistics:
         """Each layer over all records and time steps; of a module that runs several times, the call that was named."""
         found: Statistics = {}
         for name, layer in layers.items():
             calls = self._calls.get(name, [])
-            each = frame_calls(counts[name], self.given.steps, self._per_step.get(name, False))
-            chosen = calls[layer.call :: each] if each else calls[layer.call : layer.call + 1]
+            between = self._lying[name].calls_between(counts[name], self.given) if calls else 0
+            chosen = calls[layer.call :: between] if between else calls[layer.call : layer.call + 1]
             for seen in chosen:
                 found[name] = found[name].merged(seen) if name in found else seen
         return found
