@@ -200,9 +200,9 @@ class Checkpointed(Steps):
 
 def test_what_a_checkpoint_computes_again_is_not_counted_again(tmp_path: Path) -> None:
     _, data = counting(3)
-    callback = FeatureMonitorCallback("relu")
+    callback = FeatureMonitorCallback(["scale", "relu"])
     train(tmp_path, [callback], net=Checkpointed(), data=data, validation=False, max_epochs=1)
-    assert callback.statistics["train"]["relu"].records == 6
+    assert {name: found.records for name, found in callback.statistics["train"].items()} == {"scale": 6, "relu": 6}
 
 
 def test_layers_are_found_by_ending_pattern_and_kind_and_the_stages_without_a_name(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from seewhy.explain import study
 from seewhy.explain.drawing import Look, overlay_on
 from seewhy.explain.explainers import GradCAM, make_explainer
 from seewhy.training import InterpretationCallback
@@ -314,6 +315,15 @@ def test_a_training_too_short_to_log_is_told(tmp_path: Path) -> None:
     assert callback.report().problems == (
         "logging pictures: the training ended before there were 5 epochs; set log_every_n_epochs lower",
     )
+
+
+def test_one_trace_serves_the_whole_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[Any] = []
+    adapter = study.Adapter
+    monkeypatch.setattr(study, "Adapter", lambda *given, **named: traced.append(1) or adapter(*given, **named))
+    callback = InterpretationCallback(IMAGES[:1], log_every_n_steps=1)
+    train(tmp_path, [callback])
+    assert (callback.report().events, len(traced)) == (12, 1)
 
 
 def test_the_layer_stays_that_of_the_start(tmp_path: Path) -> None:
