@@ -196,7 +196,7 @@ def test_pictures_and_a_model_by_its_bare_name_go_through_the_same_command(proje
         (["--checkpoint", "model.pth", "--dset", "Robofarmer"], "SW-F213", "Robofarmer-II"),
         (["--checkpoint", "model.pth", "--dset", "clips"], "SW-F214", "--model"),
         (["--checkpoint", "model.pth", "--batch_idx", "9"], "SW-F216", "0 to 3"),
-        (["--checkpoint", "model.pth", "--timestep", "8"], "SW-D132", "8 time steps"),
+        (["--checkpoint", "model.pth", "--timestep", "8"], "SW-F220", "0 to 7"),
         (["--checkpoint", "model.pth", "--layers", "layer9"], "SW-L01", "layer1"),
         (["--checkpoint", "model.pth", "--samples", "5-2"], "SW-F212", "0-7"),
         (["--checkpoint", "model.pth", "--samples", "1", "--batch_idx", "1"], "SW-F217", "--samples"),
@@ -218,6 +218,31 @@ def test_a_request_that_cannot_be_met_is_refused_and_writes_nothing(
     assert f"[{code}]" in told
     assert names in told
     assert not list(project.glob("feature_maps/*"))
+
+
+@pytest.mark.parametrize(
+    "words", [["--batch_size", "-1"], ["--size", "0"], ["--max_len", "0"], ["--num_channels", "0"]]
+)
+def test_numbers_below_one_are_refused(project: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        inspect_features(["--checkpoint", "model.pth", *words])
+    assert ended.value.code == 2
+    assert "1 or more" in capsys.readouterr().err
+
+
+def test_what_reading_says_of_a_clip_is_told_and_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for frame in (project / "data" / "Robofarmer-II" / "open" / "clip_0").glob("00000[5-9].png"):
+        frame.unlink()
+    words = ["--checkpoint", "model.pth", "--size", "64", "--workers", "0", "--no_plots", "--timestep", "7"]
+    assert inspect_features(words) == 0
+    assert "note: open/clip_0: 5 frames" in capsys.readouterr().out
+    content = torch.load(project / "feature_maps" / "features_b0_t7_Robofarmer-II_64.pkl", weights_only=True)
+    assert any("repeat" in note for note in content["batch_info"]["notes"])
+
+
+def test_a_file_in_place_of_the_folder_is_refused_before_the_work(project: Path) -> None:
+    (project / "taken").write_text("")
+    assert inspect_features(["--checkpoint", "model.pth", "--size", "64", "--save_dir", "taken"]) == 2
 
 
 def test_a_film_that_cannot_be_read_fails_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, strategies
 from torch import Tensor
 
 from seewhy.features.statistics import NEAR_ZERO, ChannelStatistics
+from seewhy.values import DataError
 
 
 def twin(values: Tensor) -> dict[str, Tensor]:
@@ -88,6 +89,16 @@ def test_values_that_are_no_numbers_are_counted_and_told() -> None:
     assert found.nonfinite.tolist() == [0, 2]
     assert math.isnan(found.summary().mean)
     assert float(found.mean[0]) == 1.0
+
+
+def test_no_channel_dies_of_values_that_are_no_numbers() -> None:
+    values = torch.ones(1, 3, 4)
+    values[0, 0], values[0, 1, 0] = 0, math.nan
+    assert ChannelStatistics.of(values).summary().dead_channels == (0,)
+    assert ChannelStatistics.of(torch.full((1, 2, 3), math.inf)).summary().dead_channels == ()
+    with pytest.raises(DataError) as raised:
+        ChannelStatistics.of(torch.zeros(1, 0, 6))
+    assert raised.value.code == "SW-D134"
 
 
 def test_half_precision_and_whole_numbers_are_read_in_full() -> None:

@@ -14,7 +14,8 @@ from borrowed import unchanged
 from features.video_models import ClipNet
 from seewhy.inspection.inspector import FeatureMapInspector
 from seewhy.inspection.layer_page import evenly_spaced
-from seewhy.values import ConfigError, DataError, LayerError
+from seewhy.inspection.layer_plots import plot_activation_distribution
+from seewhy.values import CheckpointError, ConfigError, DataError, LayerError
 
 CLIPS = torch.randn(2, 4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -145,3 +146,36 @@ def test_channels_are_spread_from_the_first_to_the_last() -> None:
     assert evenly_spaced(256, 16)[-1] == 255
     assert evenly_spaced(5, 5) == [0, 1, 2, 3, 4]
     assert evenly_spaced(7, 1) == [0]
+
+
+def test_other_targets_of_one_batch_add_no_evidence(tmp_path: Path) -> None:
+    inspector = FeatureMapInspector(ClipNet(), tmp_path, ["conv1"])
+    for step in range(4):
+        inspector.set_target(0, step)
+        inspector.extract_features(CLIPS)
+    assert inspector.population["conv1"].records == 8
+    inspector.extract_features(CLIPS.clone())
+    assert inspector.population["conv1"].records == 16
+
+
+def test_facts_for_other_targets_than_there_are_and_targets_that_are_no_pairs_are_refused(tmp_path: Path) -> None:
+    inspector = FeatureMapInspector(ClipNet(), tmp_path, ["conv1"])
+    inspector.extract_features(CLIPS)
+    for info in ([{}, {}], "abc"):
+        with pytest.raises(ConfigError) as raised:
+            inspector.save_features(info)
+        assert raised.value.code == "SW-F221"
+    for targets in ([], [(0,)]):
+        with pytest.raises(ConfigError) as refused:
+            inspector.set_targets(targets)
+        assert refused.value.code == "SW-F210"
+
+
+def test_the_plots_take_the_inspectors_own_maps_of_any_rank(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv3d(1, 6, 1), nn.ReLU(), nn.Conv3d(6, 1, 1))
+    inspector = FeatureMapInspector(model, tmp_path, ["0", "2"])
+    activations = inspector.extract_features(torch.randn(1, 1, 3, 4, 4))
+    assert plot_activation_distribution(activations, "0", tmp_path)["num_channels"] == 6
+    assert plot_activation_distribution(activations, "2", tmp_path)["num_channels"] == 1
+    with pytest.raises(CheckpointError, match="one target"):
+        plot_activation_distribution({"0": [torch.zeros(1, 2), torch.zeros(1, 2)]}, "0", tmp_path)

@@ -45,10 +45,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--dset", default=USUAL_DATA, metavar="NAME", help=f"the data set (default: {USUAL_DATA})")
     made.add_argument("--data_root", type=Path, metavar="DIR", help="its folder, in place of the configuration's")
     made.add_argument("--split", metavar="NAME", help="count only samples of this split (default: all, in their order)")
-    made.add_argument("--batch_size", type=int, metavar="N", help="clips or pictures at once (default: 2)")
-    made.add_argument("--max_len", type=int, metavar="N", help="frames of a clip, evenly spread (default: 8)")
-    made.add_argument("--size", type=int, metavar="PIXELS", help="input resolution (default: the data set's, else 512)")
-    made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that read data (default: 1)")
+    made.add_argument("--batch_size", type=positive, metavar="N", help="clips or pictures at once (default: 2)")
+    made.add_argument("--max_len", type=positive, metavar="N", help="frames of a clip, evenly spread (default: 8)")
+    made.add_argument(
+        "--size", type=positive, metavar="PIXELS", help="input resolution (default: the data set's, else 512)"
+    )
+    made.add_argument("--workers", type=natural, default=1, metavar="N", help="processes that read data (default: 1)")
     made.add_argument("--save_dir", type=Path, default=Path("feature_maps"), help="where files go (feature_maps)")
     made.add_argument("--batch_idx", type=int, metavar="N", help="which sample of the data set, from 0 (default: 0)")
     made.add_argument("--timestep", type=int, metavar="N", help="which time step of its clip, from 0 (default: 0)")
@@ -58,14 +60,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layers", nargs="+", metavar="NAME", help="names, patterns or types (default: the stages)")
     made.add_argument("--format", choices=("pkl", "safetensors"), default="pkl", help="of the feature files (pkl)")
     made.add_argument("--records", metavar="N", help="run so many samples (or all) for the statistics over many inputs")
-    made.add_argument("--num_channels", type=int, default=16, metavar="N", help="channels drawn of each layer (16)")
+    made.add_argument(
+        "--num_channels", type=positive, default=16, metavar="N", help="channels drawn of each layer (16)"
+    )
     made.add_argument("--no_plots", action="store_true", help="write no pictures")
     made.add_argument(
         "--model",
         metavar="MODEL",
         help="timm:NAME, torchvision:NAME, a bare NAME or your dotted class, for a bare .pth",
     )
-    made.add_argument("--num-classes", type=int, metavar="N", help="classes of the model (default: the checkpoint's)")
+    made.add_argument(
+        "--num-classes", type=positive, metavar="N", help="classes of the model (default: the checkpoint's)"
+    )
     made.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="argument of the model")
     made.add_argument(
         "--frames_first", choices=("auto", "yes", "no"), default="auto",
@@ -74,6 +80,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     made.add_argument("--config-dir", metavar="DIR", help="your configurations (default: configs)")
     return made
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more; argparse tells of anything else."""
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """A whole number of 0 or more; argparse tells of anything else."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+    return int(text)
 
 
 def numbers(text: str, option: str) -> list[int]:

@@ -18,6 +18,7 @@ from seewhy.data.records import Assumes, Batch
 from seewhy.inspection.data_set import DataSetInspection, Inspected
 from seewhy.inspection.gaze_agreement import GazeAgreement, KnowsGaze, write_comparison
 from seewhy.inspection.inspector import FeatureMapInspector
+from seewhy.inspection.layer_plots import free_folder
 from seewhy.models.borrow import unwrapped
 from seewhy.models.calling import first_convolution
 from seewhy.values import ConfigError, nearest
@@ -29,6 +30,7 @@ HEADER = ("Layer", "Shape", "Mean", "Std", "Sparsity", "Channels", "Near zero", 
 def run(asked: argparse.Namespace) -> int:
     """Do what was asked; the exit code. Raises ``SeewhyError`` for what cannot be done, before any long work."""
     samples = _chosen(asked, "batch_idx", "samples")
+    free_folder(asked.save_dir)
     timesteps = _chosen(asked, "timestep", "timesteps")
     source = open_source(asked)
     positions = _positions(source, asked.split)
@@ -159,6 +161,7 @@ def _say_batch(batch: Batch) -> None:
 def _told(done: Inspected, inspector: FeatureMapInspector, *, plots: bool) -> Iterator[str]:
     for record, step in done.pairs:
         yield f"Target set to batch[{record}], timestep[{step}]"
+    yield from (f"note: {record}: {note}" for record, notes in done.notes.items() for note in notes)
     rows = [HEADER, *(_row(name, found) for name, found in done.statistics.items())]
     yield from aligned(rows)
     records = max((found.get("population_records", 0) for found in done.statistics.values()), default=0)

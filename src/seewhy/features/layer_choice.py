@@ -70,6 +70,10 @@ def _chosen(model: nn.Module, one: Any, by_stage: dict[str, Layer]) -> dict[str,
         of_type = [name for name, module in model.named_modules() if name and isinstance(module, one)]
         return _by_short_name(of_type, names) if of_type else _none_like(one.__name__, _kinds(model))
     layer = find_layer(model, one)
+    if layer.side == "input":
+        raise LayerError(
+            "SW-L14", f"{layer} is an input; what a layer puts out is read", fix="name the layer before it"
+        )
     return {one if isinstance(one, str) else str(layer): layer}
 
 

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64, Num
 from torch import Tensor
 
+from seewhy.values import DataError
+
 NEAR_ZERO: Final = 0.01
 """A value counts as near zero up to this share of the largest magnitude that its record has in the layer."""
 _AT_ONCE: Final = 2**19
@@ -68,7 +70,17 @@ class ChannelStatistics:
 
     @classmethod
     def of(cls, values: Num[Tensor, "b c *s"]) -> ChannelStatistics:
-        """The statistics of a batch of maps, vectors or volumes; channels second."""
+        """The statistics of a batch of maps, vectors or volumes; channels second.
+
+        Raises:
+            DataError: ``SW-D134``, there are no values.
+        """
+        if values.ndim < 2 or not values.numel():
+            raise DataError(
+                "SW-D134",
+                f"activations {tuple(values.shape)} hold no values by record and channel",
+                fix="give (B, C, *S) with one value or more",
+            )
         batch, channels = values.shape[:2]
         single = values.detach() if values.dtype in (torch.float32, torch.float64) else values.detach().float()
         rows = single.reshape(batch * channels, -1)
@@ -123,8 +135,10 @@ class ChannelStatistics:
 
     @property
     def dead(self) -> Bool[Tensor, " c"]:
-        """Which channels stay near zero for every record."""
-        return self.magnitude <= NEAR_ZERO * self.magnitude.max()
+        """Which channels stay near zero for every record; one with values that are no numbers is not known to."""
+        known = self.magnitude.isfinite()
+        largest = self.magnitude[known].max() if bool(known.any()) else torch.tensor(0.0)
+        return known & (self.magnitude <= NEAR_ZERO * largest)
 
     def summary(self) -> LayerStatistics:
         """The whole layer in numbers."""

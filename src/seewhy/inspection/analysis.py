@@ -170,7 +170,8 @@ def _in_file(data: Mapping[str, Any], name: str) -> str:
     activations = data["activations"]
     if name in activations:
         return name
-    described = {layer: str(about.get("module", "")) for layer, about in data["layers"].items() if about}
+    known = {layer: about for layer, about in data["layers"].items() if isinstance(about, Mapping)}
+    described = {layer: str(about.get("module", "")) for layer, about in known.items()}
     matching: list[str] = [
         layer
         for layer in activations

@@ -28,11 +28,13 @@ class TellsOfRecords(Protocol):
 
 @dataclass(frozen=True)
 class Inspected:
-    """One batch that held samples asked for: their numbers and positions, what was kept, and the files written."""
+    """One batch that held samples asked for: their numbers and positions, what reading said of each record by id, what
+    was kept, and the files written."""
 
     pairs: tuple[tuple[int, int], ...]
     positions: tuple[int, ...]
     inputs: Mapping[str, Tensor]
+    notes: Mapping[str, tuple[str, ...]]
     activations: Activations
     statistics: Mapping[str, Mapping[str, Any]]
     files: tuple[Path, ...]
@@ -63,15 +65,21 @@ class DataSetInspection:
     failures: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise ``ConfigError`` SW-F216 for a sample that the data set does not have."""
+        """Raise ``ConfigError`` SW-F216 for a sample that the data set does not have, SW-F220 for a time step."""
         missing = [sample for sample in self.samples if sample >= len(self.positions)]
         if missing:
             raise ConfigError(
                 "SW-F216",
                 f"sample {missing[0]} was asked for, the data set has {len(self.positions)}",
-                fix=f"use samples 0 to {len(self.positions) - 1}"
-                if self.positions
-                else "name a split that has records",
+                fix=f"use samples 0 to {len(self.positions) - 1}" if self.positions else "name a split with records",
+            )
+        steps = getattr(self.dataset, "frames", None) or 1
+        late = [step for step in self.timesteps if step >= steps]
+        if late:
+            raise ConfigError(
+                "SW-F220",
+                f"time step {late[0]} was asked for, the samples have {steps}" + (" (no time)" if steps == 1 else ""),
+                fix=f"use time steps 0 to {steps - 1}, or longer clips: --max_len {late[0] + 1}",
             )
 
     def run(self, inspector: FeatureMapInspector, watch: Callable[[Batch], None] | None = None) -> Iterator[Inspected]:
@@ -111,12 +119,15 @@ class DataSetInspection:
         pairs = tuple((numbers[batch.positions[row]], step) for row in rows for step in self.timesteps)
         activations = inspector.extract_features(dict(inputs), names=pairs)
         positions = tuple(batch.positions[row] for row in rows for _ in self.timesteps)
-        files = inspector.save_features([self._info(position) for position in positions], self.suffix, self.format)
+        told = dict(zip(batch.positions, (record.notes for record in batch.records), strict=True))
+        infos = [self._info(position) | {"notes": list(told[position])} for position in positions]
+        files = inspector.save_features(infos, self.suffix, self.format)
         if self.channels:
             for layer in activations:
                 inspector.visualize_feature_maps(layer, self.channels)
         statistics = inspector.get_feature_statistics()
-        return Inspected(pairs, positions, inputs, activations, statistics, tuple(files))
+        notes = {batch.records[row].record_id: batch.records[row].notes for row in rows}
+        return Inspected(pairs, positions, inputs, notes, activations, statistics, tuple(files))
 
     def _info(self, position: int) -> dict[str, Json]:
         ref = self.dataset.index()[position]

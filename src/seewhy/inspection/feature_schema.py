@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -65,7 +66,7 @@ def activations_of(activations: Mapping[str, Any], layer: str) -> Float[Tensor, 
                 fix="name layers of this file; inspect_features --layers chooses those that are extracted",
             )
         layer = short[0]
-    return _one_record(activations[layer], layer, "the activations")[0]
+    return _of_one_target(activations[layer], layer)
 
 
 def plain(value: Any, place: str = "batch_info") -> Any:
@@ -98,6 +99,19 @@ def plain(value: Any, place: str = "batch_info") -> Any:
         f"{place} is of type {type(value).__name__}, which a feature file cannot keep",
         fix="give texts, numbers, None, lists, and dicts whose keys are texts",
     )
+
+
+def _of_one_target(value: Any, layer: str) -> Float[Tensor, "c *s"]:
+    """A file's ``(1, C, *S)``, or the only entry ``(C, *S)`` of a list as :class:`FeatureMapInspector` gives it."""
+    if not isinstance(value, list | tuple):
+        return _one_record(value, layer, "the activations")[0]
+    if len(value) != 1 or not isinstance(value[0], Tensor | np.ndarray):
+        raise CheckpointError(
+            "SW-C36",
+            f"the activations of layer {layer} are {_told(value)}, where those of one target are needed",
+            fix="set one target, or pass {layer: [maps[0]]}",
+        )
+    return _as_float(torch.as_tensor(value[0]))
 
 
 def _one_record(value: Any, layer: str, source: str) -> Float[Tensor, "1 c *s"]:
@@ -140,7 +154,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 def _whole(value: Any) -> int:
     if isinstance(value, Tensor):
         return int(value.reshape(-1)[0]) if value.numel() else 0
-    return int(value) if isinstance(value, int | float) and value == value else 0
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def _require_known_version(written_as: Any, source: str) -> None:

@@ -18,8 +18,10 @@ from seewhy.features.collecting import Collected, Pair
 from seewhy.features.layer_reader import LayerReader, Part
 from seewhy.features.measuring import Measured, added, statistics_of
 from seewhy.features.statistics import ChannelStatistics
+from seewhy.inspection.analysis import population_of
 from seewhy.inspection.feature_file import load_feature_file, save_feature_file
 from seewhy.inspection.layer_page import layer_page
+from seewhy.inspection.layer_plots import free_folder
 from seewhy.inspection.shelf import MEMORY, Shelf
 from seewhy.render.encode import encode_png
 from seewhy.store.files import write_atomic
@@ -65,10 +67,11 @@ class FeatureMapInspector:
         memory: int = MEMORY,
     ) -> None:
         self.reader = LayerReader(model, layers, frames_first=frames_first)
-        self.save_dir = Path(save_dir).expanduser()
+        self.save_dir = free_folder(save_dir)
         self.activations: Activations = {}
         self.population: dict[str, ChannelStatistics] = {}
         self.described: dict[str, dict[str, str]] = {}
+        self._counted: Any = None
         self._shelf = Shelf(self.save_dir, memory)
         self._names: tuple[Pair, ...] = ()
         self.set_target()
@@ -90,15 +93,19 @@ class FeatureMapInspector:
         self.set_targets([(record, step) for record in records for step in steps])
 
     def set_targets(self, pairs: Sequence[Pair]) -> None:
-        """Choose pairs of a record and a time step, in any order."""
-        self.targets: tuple[Pair, ...] = tuple(dict.fromkeys(pairs))
+        """Choose pairs of a record and a time step, in any order; at least one."""
+        if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+            raise ConfigError(
+                "SW-F210", f"targets are pairs of a record and a time step, got {pairs!r}", fix="[(0, 0), (1, 4)]"
+            )
+        self.targets: tuple[Pair, ...] = tuple(dict.fromkeys((pair[0], pair[1]) for pair in pairs))
         log.info("Target set to %s", ", ".join(f"batch[{record}], timestep[{step}]" for record, step in self.targets))
 
     def extract_features(self, batch: Any, names: Sequence[Pair] | None = None) -> Activations:
         """Run the model once and keep what each layer puts out for each target: ``activations[layer][i]`` ``(C, *S)``.
 
         Tokens become grids without their class token; a layer without space gives vectors ``(C,)``. Statistics over
-        every record and time step of the batch are added to ``population``.
+        every record and time step of the batch are added to ``population``, once for a batch asked about in a row.
 
         Args:
             batch: a tensor ``(B, C, *S)`` or ``(B, T, C, H, W)``, a loader's tuple, or a dict, of which the entries
@@ -120,7 +127,9 @@ class FeatureMapInspector:
             measured.take(part)
 
         counts = self.reader.read(given, take)
-        self.population = added(self.population, measured.by_layer(self.reader.layers, counts))
+        if batch is not self._counted:  # another target of the same batch adds no evidence
+            self.population = added(self.population, measured.by_layer(self.reader.layers, counts))
+        self._counted = batch
         self.activations = kept.by_layer(self.reader.layers, counts)
         self.described = {
             name: {
@@ -149,7 +158,7 @@ class FeatureMapInspector:
             ConfigError: a format, or a value of ``batch_info`` that is not plain.
         """
         self._require_activations()
-        infos = [batch_info or {}] * len(self._names) if not isinstance(batch_info, Sequence) else batch_info
+        infos = self._infos(batch_info or {})
         paths = []
         for index, ((record, step), info) in enumerate(zip(self._names, infos, strict=True)):
             path = self.save_dir / f"features_b{record}_t{step}{suffix}.{format}"
@@ -166,9 +175,8 @@ class FeatureMapInspector:
         self.forget()
         self.activations = {name: list(each) for name, each in content["activations"].items()}
         self.described = dict(content.get("layers", {}))
-        self.population = {
-            name: ChannelStatistics.from_state(state) for name, state in (content.get("population") or {}).items()
-        }
+        known = {name: population_of(content, name) for name in content["activations"]}
+        self.population = {name: statistics for name, statistics in known.items() if statistics is not None}
         self._names = ((int(content["batch_idx"]), int(content["timestep"])),)
         self.set_targets(self._names)
         return content
@@ -221,7 +229,7 @@ class FeatureMapInspector:
     def cleanup(self) -> None:
         """Let go of everything, files of large activations included; there are no hooks to remove."""
         self.forget()
-        self.population = {}
+        self.population, self._counted = {}, None
 
     def __enter__(self) -> Self:
         return self
@@ -242,6 +250,16 @@ class FeatureMapInspector:
             found["population_records"] = everything.records
             found["population_dead_channels"] = everything.dead_channels
         return found
+
+    def _infos(self, info: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        several = [info] * len(self._names) if isinstance(info, Mapping) else list(info)
+        if len(several) != len(self._names) or not all(isinstance(one, Mapping) for one in several):
+            raise ConfigError(
+                "SW-F221",
+                f"batch_info is a dict, or one for each of the {len(self._names)} targets, got {info!r}",
+                fix="batch_info={'experiment': 'test1'}",
+            )
+        return several
 
     def _content(self, index: int, record: int, step: int, info: Mapping[str, Any]) -> dict[str, Any]:
         return {

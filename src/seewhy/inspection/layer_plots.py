@@ -138,10 +138,17 @@ def plot_spatial_activation_patterns(
 
 
 def require_folder(save_dir: Folder) -> Path:
-    """The folder, made.
+    """The folder, made; raises what :func:`free_folder` raises, and ``StoreError`` where it cannot be made."""
+    folder = free_folder(save_dir)
+    make_directory(folder)
+    return folder
+
+
+def free_folder(save_dir: Folder) -> Path:
+    """The folder, which need not be there.
 
     Raises:
-        ConfigError: ``SW-F161``, there is a file of that name. StoreError: it cannot be made.
+        ConfigError: ``SW-F161``, there is a file of that name.
     """
     folder = Path(save_dir).expanduser()
     blocking = next((place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None)
@@ -149,7 +156,6 @@ def require_folder(save_dir: Folder) -> Path:
         raise ConfigError(
             "SW-F161", f"the results cannot go to {folder}: {blocking} is a file", fix="name a folder; it is made"
         )
-    make_directory(folder)
     return folder
 
 

@@ -11,6 +11,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from seewhy.store.files import make_directory
+
 MEMORY: Final = 256 * 2**20
 """Bytes kept in memory before tensors go to disk."""
 
@@ -45,7 +47,7 @@ class Shelf:
 
     def _new_file(self) -> Path:
         if self._drawer is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_directory(self._folder)
             self._drawer = Path(tempfile.mkdtemp(prefix=".kept-", dir=self._folder))
             self._gone = weakref.finalize(self, shutil.rmtree, self._drawer, ignore_errors=True)
         self._files += 1
