@@ -19,6 +19,7 @@ from seewhy.inspection.data_set import DataSetInspection, Inspected
 from seewhy.inspection.gaze_agreement import GazeAgreement, KnowsGaze, write_comparison
 from seewhy.inspection.inspector import FeatureMapInspector
 from seewhy.inspection.layer_plots import free_folder
+from seewhy.metrics.gaze_comparison import GazeComparison
 from seewhy.models.borrow import unwrapped
 from seewhy.models.calling import first_convolution
 from seewhy.values import ConfigError, nearest
@@ -144,13 +145,20 @@ def _gaze_lines(gaze: GazeAgreement, path: Path) -> Iterator[str]:
     found = gaze.compared()
     yield "where the layers respond (mean magnitude of channels) and where people looked:"
     rows: list[Sequence[str]] = [("Layer", "maps", *GAZE_METRICS)]
+    alone = gaze.looked < 2
     for layer, comparison in found.items():
-        for who, scores in comparison.scores.items():
-            first = layer if who == "model" else ""
-            rows.append((first, who, *(f"{scores[metric].mean:.3f}" for metric in GAZE_METRICS)))
+        rows.append(_gaze_row(layer, "model", comparison))
+        rows += [] if alone else [_gaze_row("", "chance", comparison)]
+    any_layer = next(iter(found.values()), None)
+    rows += [] if any_layer is None else [_gaze_row("none", who, any_layer) for who in ("centre", "uniform")]
     yield from aligned(rows)
-    yield f"of {gaze.looked} samples with points; KLD: lower is closer; all rows: {path}"
+    chance = "one sample has no other's points to stand for chance; " if alone else ""
+    yield f"of {gaze.looked} samples with points; {chance}KLD: lower is closer; all rows: {path}"
     write_comparison(found, path)
+
+
+def _gaze_row(layer: str, who: str, comparison: GazeComparison) -> Sequence[str]:
+    return (layer, who, *(f"{comparison.scores[who][metric].mean:.3f}" for metric in GAZE_METRICS))
 
 
 def _say_batch(batch: Batch) -> None:
