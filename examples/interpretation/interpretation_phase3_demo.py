@@ -34,8 +34,12 @@ def look_inside(model: Digits, output_dir: Path) -> None:
     strongest = visualizer.get_top_activating_features(image, "backbone.2", top_k=3)
     print("strongest channels:", ", ".join(f"{channel} ({mean:.2f})" for channel, mean in strongest))
     channel, _ = strongest[0]
-    field = visualizer.visualize_receptive_field(image, "backbone.2", channel, save_path=output_dir / "field.png")
-    print(f"channel {channel} in the middle looks at {(field != 0).mean():.1%} of the picture")
+    cells = visualizer.get_features(image, "backbone.2")[0, channel]
+    place = divmod(int(cells.argmax()), cells.shape[1])
+    field = visualizer.visualize_receptive_field(
+        image, "backbone.2", channel, position=place, save_path=output_dir / "field.png"
+    )
+    print(f"channel {channel} at its strongest cell {place} looks at {(field != 0).mean():.1%} of the picture")
 
 
 def main() -> None:

@@ -47,12 +47,16 @@ def reading(
     try:
         for name, layer in layers.items():
             if layer.name not in modules:
-                raise unwatched()
+                raise unwatched() if layer.name in dict(model.named_modules()) else _gone(layer)
             handles.append(modules[layer.name].register_forward_hook(_hook(name, layer, counts, take, required)))
         yield counts
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _gone(layer: Layer) -> LayerError:
+    return LayerError("SW-L42", f"the model no longer has the layer {layer}", fix="choose the layers anew")
 
 
 def require_reached(layers: Mapping[str, Layer], counts: Mapping[str, int]) -> None:

@@ -86,6 +86,8 @@ def each_image(images: Any) -> Sequence[ImageLike]:
         found: Sequence[ImageLike] = list(images) if images.ndim == 4 else [images]
     elif isinstance(images, str | os.PathLike | Image.Image):
         found = [images]
+    elif images is None:
+        found = []
     else:
         found = list(images)
     if not found:

@@ -13,6 +13,7 @@ from seewhy.models.borrow import unwrapped
 from seewhy.values import LayerError, nearest
 
 _MOST_LISTED = 5
+_WRAPPERS = ("backbone", "model", "module", "net", "network", "encoder")
 Side = Literal["input", "output"]
 
 
@@ -31,7 +32,8 @@ class Layer:
 def find_layer(model: nn.Module, name: str | nn.Module) -> Layer:
     """Resolve ``layer4``, ``layer4[-1]``, ``blocks.11.norm1``, ``relu#1``, ``fc.input``, or a module of the model.
 
-    The end of a name will do where only one layer ends so (``layer4`` for ``backbone.layer4``). Raises ``LayerError``:
+    The end of a name will do where only one layer ends so (``layer4`` for ``backbone.layer4``), and a wrapper's name in
+    front (``backbone.layer4``) may be too much for a model that has none. Raises ``LayerError``:
     SW-L01 with the nearest names, SW-L02 and SW-L03 for a wrong call or index, SW-L16 for a name that several layers
     end in, SW-L17 for a module that is not part of the model, SW-L20 for what is neither name nor module.
     """
@@ -49,6 +51,9 @@ def find_layer(model: nn.Module, name: str | nn.Module) -> Layer:
             return Layer(full, int(call or 0), side)
     if "#" in stem and not stem.partition("#")[2].isdigit():
         raise LayerError("SW-L02", f"the call in {name!r} must be a number", fix="write layer#0, layer#1 ...")
+    wrapper, dot, inner = name.partition(".")
+    if dot and wrapper in _WRAPPERS and not any(known.split(".")[0] == wrapper for known in modules):
+        return find_layer(model, inner)
     raise _unknown(stem, modules)
 
 

@@ -29,7 +29,7 @@ ACROSS = 8
 GAP, ROW_GAP = 12, 24
 NAME = 17
 LEGEND_WIDTH = 420
-BARE = {"no evidence": "its map is zero", "not drawn: not finite": "its map is not finite"}
+BARE = {"no evidence": "nothing above zero", "not drawn: not finite": "its map is not finite"}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seewhy.models.borrow import borrowed
 from seewhy.training.lightning_choice import lightning_module
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 else:
     Callback = lightning_module().Callback
 
+_LOGS: Final = ("log", "log_dict")
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_/. -]")
 """What MLflow takes in no name; the other loggers get the same names."""
 
@@ -128,15 +129,43 @@ class WatchingCallback(Callback):
 def asking(module: nn.Module) -> Iterator[None]:
     """The network in evaluation mode and in the precision of its weights, as plain modules; given back as it was.
 
-    Lightning compiles the methods of a module rather than the module, which a look at the module does not show.
+    Lightning compiles the methods of a module rather than the module, which a look at the module does not show. What
+    a forward writes into buffers is taken back, and what it logs is not logged.
     """
     device = next((weight.device.type for weight in module.parameters()), "cpu")
     with ExitStack() as stack:
+        stack.callback(_put_back, [(buffer, buffer.detach().clone()) for buffer in module.buffers()])
+        stack.enter_context(_silent(module))
         stack.enter_context(borrowed(module))
         stack.enter_context(torch.autocast(device, enabled=False))
         if is_compiled(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
+
+
+def _put_back(buffers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for buffer, before in buffers:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
+
+
+@contextmanager
+def _silent(module: nn.Module) -> Iterator[None]:
+    """A module whose ``log`` and ``log_dict`` do nothing: Lightning allows them in some places of a fit only."""
+    own: dict[str, Any] = {name: module.__dict__[name] for name in _LOGS if name in module.__dict__}
+    module.__dict__.update(dict.fromkeys(_LOGS, _log_nothing))
+    try:
+        yield
+    finally:
+        for name in _LOGS:
+            module.__dict__.pop(name, None)
+        module.__dict__.update(own)
+
+
+def _log_nothing(*given: Any, **settings: Any) -> None:
+    """What stands for logging while a network is only asked."""
+    del given, settings
 
 
 def is_compiled(module: nn.Module) -> bool:

@@ -75,6 +75,10 @@ class FeatureMonitorCallback(WatchingCallback):
         super().__init__(prefix)
         require_count("log_every_n_epochs", log_every_n_epochs)
         require_count("num_batches", num_batches)
+        if not isinstance(extra_stats, Mapping):
+            raise ConfigError(
+                "SW-F185", f"extra_stats maps names to functions, got {extra_stats!r}", fix="extra_stats={'l1': fn}"
+            )
         for name, statistic in extra_stats.items():
             if not callable(statistic) or name in OWN_NUMBERS:
                 raise ConfigError(
@@ -193,8 +197,9 @@ class FeatureMonitorCallback(WatchingCallback):
                 self.guard.attempt(f"measuring {output.layer}", lambda: tally.take(output))
 
         with self.own_time():
-            self._watch.hooks.enter_context(reading(module, self._layers, take, required=False))
-            tally.batches += 1
+            watched = reading(module, self._layers, take, required=False)
+            if self.guard.attempt("reading the layers", lambda: self._watch.hooks.enter_context(watched)):
+                tally.batches += 1
 
     def _run_again(self, stage: str, module: nn.Module, batch: Any) -> None:
         if not is_compiled(module):

@@ -32,7 +32,7 @@ class Tally:
     extra: Mapping[str, ExtraStatistic]
     statistics: dict[str, ChannelStatistics] = field(default_factory=dict)
     batches: int = 0
-    _sums: dict[tuple[str, str], float] = field(default_factory=dict)
+    _sums: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
 
     def take(self, output: LayerOutput | Part) -> None:
         """Count one call of a layer; the values are only read."""
@@ -43,11 +43,20 @@ class Tally:
         values = tensor if isinstance(output, Part) else channels_second(output.module, tensor)
         with torch.no_grad():
             seen = ChannelStatistics.of(values)
-            for name, statistic in self.extra.items():
-                key = (output.layer, name)
-                self._sums[key] = self._sums.get(key, 0.0) + float(statistic(values)) * seen.records
         known = self.statistics.get(output.layer)
         self.statistics[output.layer] = seen if known is None else known.merged(seen)
+        if self.extra:
+            self._take_extra(output.layer, values, seen.records)
+
+    def _take_extra(self, layer: str, values: Tensor, records: int) -> None:
+        """The extra statistics of a copy, so that a function of the user's can neither write into the training's values
+        nor move its random numbers."""
+        devices = [values.device] if values.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            for name, statistic in self.extra.items():
+                value = float(statistic(values.clone()))
+                total, count = self._sums.get((layer, name), (0.0, 0))
+                self._sums[layer, name] = (total + value * records, count + records)
 
     def numbers(self) -> dict[str, dict[str, float]]:
         """By layer: ``mean``, ``std``, ``sparsity``, ``max``, ``near_zero``, ``dead`` and the extra statistics."""
@@ -61,7 +70,7 @@ class Tally:
                 "max": told.max,
                 "near_zero": told.near_zero,
                 "dead": len(told.dead_channels) / told.num_channels,
-                **{name: self._sums.get((layer, name), math.nan) / told.records for name in self.extra},
+                **{name: total / count for (of, name), (total, count) in self._sums.items() if of == layer},
             }
         return found
 
