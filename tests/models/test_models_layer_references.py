@@ -76,3 +76,14 @@ def test_an_ambiguous_end_lists_the_matches(name: str, near: tuple[str, ...]) ->
 def test_part_of_a_word_is_no_end_of_a_name() -> None:
     with pytest.raises(LayerError, match="SW-L01"):
         find_layer(Wrapped(), "ody")
+
+
+def test_a_wrappers_name_in_front_is_let_go_where_the_model_has_no_wrapper() -> None:
+    bare = ConvNet()
+    last = [name for name, _ in bare.named_modules()][-1]
+    assert find_layer(bare, f"backbone.{last}") == find_layer(bare, last)
+    with pytest.raises(LayerError) as raised:
+        find_layer(Wrapped(), f"backbone.{last}s")
+    assert raised.value.code == "SW-L01"
+    with pytest.raises(LayerError):
+        find_layer(bare, f"layer9.{last}")

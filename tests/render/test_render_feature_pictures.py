@@ -136,7 +136,7 @@ def test_more_than_eight_records_continue_below():
 
 @pytest.mark.parametrize(
     ("heat", "reason"),
-    [(np.zeros((4, 4)), "2, its map is zero"), (np.full((4, 4), np.nan), "2, its map is not finite")],
+    [(np.zeros((4, 4)), "2, nothing above zero"), (np.full((4, 4), np.nan), "2, its map is not finite")],
 )
 def test_a_heat_that_shows_nothing_leaves_the_picture_bare_and_says_why(heat, reason):
     page = excited_sheet([ExcitedChannel("channel 7", [ExcitedRecord(photograph(), heat, "a", 2.0)])], heading="layer4")
