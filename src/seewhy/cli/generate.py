@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -118,7 +119,12 @@ def _refuse(console: Console, error: SeewhyError) -> int:
 
 @contextmanager
 def hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
-    """What Hydra reads from the process, for the time of one command: its words, our folder, errors as exceptions."""
+    """What Hydra reads from the process, for the time of one command: its words, our folder, errors as exceptions.
+
+    Its logging configuration silences every logger there is; those that spoke before speak again.
+    """
+    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    speaking = [logger for logger in known if not logger.disabled]
     wanted = {"HYDRA_FULL_ERROR": "1", USER_FOLDER: str(folder or "")}
     before = {name: os.environ.get(name) for name in wanted}
     argv_before = sys.argv
@@ -127,6 +133,8 @@ def hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
+        for logger in speaking:
+            logger.disabled = False
         sys.argv = argv_before
         for name, value in before.items():
             if value is None:
