@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from cli_samples import DEFAULT, pictures, write_experiment
 from rich.console import Console
 
 import seewhy
-from seewhy.cli.generate import generate_artifacts
 from seewhy.cli.progress import Watcher, show_summary
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.plan import Chunk, Plan
@@ -216,10 +214,3 @@ def test_only_the_first_failures_are_listed_and_the_file_is_named() -> None:
     assert summary.exit_code == 1
     assert "12 records failed (all in out/failures.json):" in said
     assert said.count("OSError: gone") == 10
-
-
-def test_a_run_in_this_process_silences_nobodys_logger(tmp_path: Path) -> None:
-    logger = logging.getLogger("a library of the user's")
-    assert generate_artifacts(["--config-dir", str(tmp_path / "none")]) == 2
-    generate_artifacts(["ckpt_path=none.ckpt", f"output_dir={tmp_path}"])
-    assert not logger.disabled
