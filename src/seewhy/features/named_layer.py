@@ -10,7 +10,6 @@ from torch import nn
 from seewhy.features.layer_choice import chosen_layers
 from seewhy.features.layer_reader import LayerReader
 from seewhy.models.borrow import unwrapped
-from seewhy.models.layers import Layer
 from seewhy.values import LayerError
 
 _NOT_THERE = ("SW-L01", "SW-L30")
@@ -24,11 +23,7 @@ def reader_of(model: nn.Module, layers: Any, *, frames_first: Sequence[str] | No
     """
     several = isinstance(layers, Iterable) and not isinstance(layers, str | nn.Module)
     for one in layers if several else [layers]:
-        for layer in _found(model, one).values():
-            if layer.side == "input":
-                raise LayerError(
-                    "SW-L14", f"{layer} is an input; outputs of layers are read", fix="name the layer before it"
-                )
+        _require_found(model, one)
     return LayerReader(model, layers, frames_first=frames_first)
 
 
@@ -54,9 +49,9 @@ def reader_of_one(model: nn.Module, layer: Any, *, frames_first: Sequence[str] |
     return reader
 
 
-def _found(model: nn.Module, one: Any) -> dict[str, Layer]:
+def _require_found(model: nn.Module, one: Any) -> None:
     try:
-        return chosen_layers(unwrapped(model), one)
+        chosen_layers(unwrapped(model), one)
     except LayerError as error:
         if error.code not in _NOT_THERE:
             raise

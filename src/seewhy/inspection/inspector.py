@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seewhy.features.collecting import Collected, Pair
 from seewhy.features.layer_reader import LayerReader, Part
 from seewhy.features.measuring import Measured, added, statistics_of
+from seewhy.features.requirements import require_count
 from seewhy.features.statistics import ChannelStatistics
 from seewhy.inspection.analysis import population_of
 from seewhy.inspection.feature_file import load_feature_file, save_feature_file
@@ -30,7 +31,6 @@ from seewhy.values import ConfigError, DataError, LayerError, nearest
 
 Activations: TypeAlias = dict[str, list[Float[Tensor, "c *s"]]]
 Indices: TypeAlias = int | Iterable[int]
-FORMAT: Final = "seewhy.features/1"
 log = logging.getLogger(__name__)
 
 
@@ -192,8 +192,7 @@ class FeatureMapInspector:
             DataError: ``SW-D133`` nothing was extracted. LayerError: ``SW-L41``, a layer that was not.
         """
         maps = self._activations_of(layer_name)
-        if isinstance(num_channels, bool) or not isinstance(num_channels, int) or num_channels < 1:
-            raise ConfigError("SW-F211", f"num_channels must be 1 or more, got {num_channels!r}", fix="num_channels=16")
+        require_count("num_channels", num_channels)
         pages = []
         for (record, step), values in zip(self._names, maps, strict=True):
             page = layer_page(layer_name, values, num_channels, (record, step), colormap)
@@ -263,7 +262,6 @@ class FeatureMapInspector:
 
     def _content(self, index: int, record: int, step: int, info: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "format": FORMAT,
             "activations": {name: maps[index][None] for name, maps in self.activations.items()},
             "batch_idx": record,
             "timestep": step,
