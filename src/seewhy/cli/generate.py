@@ -121,9 +121,11 @@ def _refuse(console: Console, error: SeewhyError) -> int:
 def hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
     """What Hydra reads from the process, for the time of one command: its words, our folder, errors as exceptions.
 
-    Its logging configuration silences every logger there is; those that spoke before speak again.
+    Its logging configuration silences every logger there is and the root below errors, and takes the root's handlers;
+    all of it is put back.
     """
-    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    root, level, handlers = logging.root, logging.root.level, list(logging.root.handlers)
+    known = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     speaking = [logger for logger in known if not logger.disabled]
     wanted = {"HYDRA_FULL_ERROR": "1", USER_FOLDER: str(folder or "")}
     before = {name: os.environ.get(name) for name in wanted}
@@ -135,6 +137,8 @@ def hydra_environment(folder: Path | None, argv: list[str]) -> Iterator[None]:
     finally:
         for logger in speaking:
             logger.disabled = False
+        root.setLevel(level)
+        root.handlers[:] = handlers
         sys.argv = argv_before
         for name, value in before.items():
             if value is None:
