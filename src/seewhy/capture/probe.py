@@ -14,7 +14,7 @@ from seewhy.capture.attention import AttentionRecorder
 from seewhy.capture.backward import partial_backwards
 from seewhy.capture.constants import ConstantParameters
 from seewhy.capture.taps import Tapped, edits, taps
-from seewhy.core import Capture, Inputs, Target, Wants
+from seewhy.core import Capture, Explanation, Inputs, Target, Wants
 from seewhy.models.adapter import Adapter
 from seewhy.models.borrow import borrowed
 from seewhy.models.grid import Grid
@@ -201,6 +201,10 @@ class Probe:
         device = self.adapter.device
         moved = {name: tensor.to(device, non_blocking=device.type == "cuda") for name, tensor in inputs.items()}
         return {name: tensor.clone() if tensor.is_inference() else tensor for name, tensor in moved.items()}
+
+
+Explain = Callable[[Probe, Inputs], Explanation]
+"""Anything that explains."""
 
 
 def _batch(inputs: Inputs) -> int:

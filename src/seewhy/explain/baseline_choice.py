@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from seewhy.baselines import COLOURS
 from seewhy.methods.ask import Asked
-from seewhy.methods.baselines import COLOURS
 
 WITHOUT_COLOURS: Final = "mean"
 

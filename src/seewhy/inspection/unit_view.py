@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from seewhy.baselines import check_name, named
 from seewhy.features.receptive_field import covering, gradient_field, occlusion_field
 from seewhy.features.unit import Unit
-from seewhy.methods.baselines import check_name, named
 from seewhy.pixels import Normalisation
 from seewhy.render.receptive_field_figure import receptive_field_figure
 from seewhy.render.value_scale import short_number

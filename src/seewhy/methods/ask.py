@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -18,9 +18,6 @@ from seewhy.core import Capture, Explanation, Inputs, Wants
 from seewhy.methods.fitting import in_smaller_chunks
 from seewhy.registry import METHODS, Method
 from seewhy.values import ConfigError, Json, LayerError, ModelError
-
-Explain = Callable[[Probe, Inputs], Explanation]
-"""Anything that explains; what combinators take and give."""
 
 
 @dataclass(frozen=True)

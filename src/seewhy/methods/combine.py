@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
-from seewhy.capture.probe import Probe
+from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Explanation, Inputs
-from seewhy.methods.ask import Asked, Explain
+from seewhy.methods.ask import Asked
 from seewhy.methods.random_map import random_map
 from seewhy.methods.together import ask_together
 from seewhy.registry import method

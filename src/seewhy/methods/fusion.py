@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
-from seewhy.capture.probe import Probe
+from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Explanation, Inputs
-from seewhy.methods.ask import Asked, Explain, joined, only
+from seewhy.methods.ask import Asked, joined, only
 from seewhy.methods.combine import Maps, check_choice, check_some, combined, on_one_grid, to_peak
 from seewhy.methods.together import ask_together
 from seewhy.models.adapter import Adapter

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
+from seewhy.baselines import check_name, named
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation, Inputs, Wants
-from seewhy.methods.baselines import Baseline, baselines, check_name, named
+from seewhy.methods.baselines import Baseline, baselines
 from seewhy.methods.passes import Pass, floating_spatial_inputs, grouped, over_records, whole
 from seewhy.methods.smooth import Moments
 from seewhy.registry import method

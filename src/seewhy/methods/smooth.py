@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
-from seewhy.capture.probe import Probe
+from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Explanation, Inputs
-from seewhy.methods.ask import Asked, Explain
+from seewhy.methods.ask import Asked
 from seewhy.methods.combine import to_explain
 from seewhy.methods.passes import Pass, floating_spatial_inputs, grouped, real, whole
 from seewhy.registry import method

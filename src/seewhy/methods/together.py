@@ -7,9 +7,9 @@ from functools import reduce
 from operator import or_
 from typing import TypeGuard
 
-from seewhy.capture.probe import Probe
+from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Capture, Explanation, Inputs
-from seewhy.methods.ask import Asked, Explain
+from seewhy.methods.ask import Asked
 
 
 def ask_together(asked: Sequence[Explain], probe: Probe, inputs: Inputs) -> list[Explanation]:

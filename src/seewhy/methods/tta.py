@@ -12,9 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
-from seewhy.capture.probe import Probe
+from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Explanation, Inputs
-from seewhy.methods.ask import Explain
 from seewhy.methods.combine import to_explain
 from seewhy.pixels import Normalisation
 from seewhy.registry import method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -94,6 +95,13 @@ class Adapter:
                 self.model, self.call, self.outputs, self.example, score=reader.traced_score if reader else None
             )
         self.notes: tuple[str, ...] = notes_on(self, training, first)
+
+    def on(self, model: nn.Module) -> Adapter:
+        """What was learnt of this model, of another one with the same layers, such as a copy with other weights."""
+        other = copy.copy(self)
+        other.model = unwrapped(model)
+        other.device, other.dtype = device_of(other.model), dtype_of(other.model)
+        return other
 
     def _first_look(self) -> Float[Tensor, "b c *s"]:
         """The outputs for the example, and which activation at the end is passed by from now on."""

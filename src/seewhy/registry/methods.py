@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
 from typing import Any, Literal, TypeVar
 
+from seewhy.registry.names import Names
 from seewhy.values import ConfigError, nearest
 
 Reads = Literal["activations", "gradients", "attention", "attention_gradients", "inputs", "input_gradients"]
@@ -84,51 +85,27 @@ class Method:
                 )
 
 
-class Methods(Mapping[str, Method]):
-    """All registered methods by name; an unknown name raises with the nearest ones."""
+class Methods(Names[Method]):
+    """All registered methods by name; a method that stands for a library also answers to what is in it."""
 
     def __init__(self) -> None:
-        self._methods: dict[str, Method] = {}
-        self._names: dict[str, str] = {}
+        super().__init__("method", unknown="SW-F10", taken="SW-F11")
 
     def __getitem__(self, name: str) -> Method:
-        known = self._names.get(str(name).lower())
-        if known is None and (entry := self._of_library(str(name))) is not None:
-            return entry
-        if known is None:
-            raise ConfigError(
-                "SW-F10",
-                f"there is no method {name!r}",
-                near=nearest(str(name), self._names),
-                fix=f"choose one of {', '.join(sorted(self._methods))}",
-            )
-        return self._methods[known]
+        entry = None if super().__contains__(name) else self._of_library(str(name))
+        return super().__getitem__(name) if entry is None else entry
 
     def __contains__(self, name: object) -> bool:
-        return str(name).lower() in self._names or self._of_library(str(name)) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._methods)
-
-    def __len__(self) -> int:
-        return len(self._methods)
+        return super().__contains__(name) or self._of_library(str(name)) is not None
 
     def _of_library(self, name: str) -> Method | None:
         """The method that stands for the library before the first dot or colon, asked for what is behind it."""
         library, dot, _ = name.replace(":", ".").partition(".")
-        for entry in self._methods.values():
+        for entry in self._entries.values():
             if dot and library in entry.libraries:
                 function = update_wrapper(partial(entry.function, name=name), entry.function)
                 return replace(entry, name=name, function=function)
         return None
-
-    def add(self, entry: Method) -> None:
-        """Register a method under names not yet taken."""
-        for name in (entry.name, *entry.also):
-            if name in self._names:
-                raise ConfigError("SW-F11", f"the method name {name!r} is taken", fix="choose another name")
-            self._names[name] = entry.name
-        self._methods[entry.name] = entry
 
 
 METHODS = Methods()
