@@ -60,3 +60,18 @@ def answer(adapter: Adapter, head: Head, asked: Asked, classes: Sequence[Any], i
     found = asked(probe, inputs)
     outputs, settled = probe.heard()
     return Answer(found.target(), outputs, settled, head, adapter.notes)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A method about to be asked: the traced model, what its outputs mean, a class for each record or None, inputs."""
+
+    adapter: Adapter
+    head: Head
+    asked: Asked
+    classes: Sequence[Any]
+    inputs: Inputs
+
+    def answer(self) -> Answer:
+        """The method's answer."""
+        return answer(self.adapter, self.head, self.asked, self.classes, self.inputs)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -18,7 +17,7 @@ from seewhy.explain.answering import Answer
 from seewhy.explain.head import Head
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
-from seewhy.registry import METHODS, Method
+from seewhy.methods.scale import scale_of as scale_of
 from seewhy.render.heatmap import Heatmap, heatmap, place_on_original
 from seewhy.render.resize import resize
 from seewhy.values import Geometry, TargetError
@@ -27,24 +26,6 @@ Heat = Float32[np.ndarray, "height width"]
 
 SHOWN_UP_TO: Final = 99
 """The percentile of magnitudes that is painted in full colour."""
-
-PERTURBING: Final = frozenset({"occlusion", "rise", "lime", "kernel_shap", "scorecam", "ablationcam"})
-"""Signed methods whose positive values alone are evidence for the class, as in a class activation map."""
-
-
-def scale_of(method: Method, settings: Mapping[str, Any] = MappingProxyType({})) -> Scale:
-    """How a method's raw map becomes a heat map in [0, 1]: by what speaks for the class, or by how much matters.
-
-    Class activation maps, attention and perturbation are drawn as ``relu(map) / max``: a negative value speaks against
-    the class. Signed maps of input gradients are drawn as ``|map| / max``: there the sign tells whether the pixel is
-    bright or dark as much as whether it helps. A method over other methods (smoothing, averaging) is drawn as they are.
-    """
-    inner = settings.get("of", method.settings.get("of")) if method.signed else None
-    if inner is not None:
-        scales = {_scale_of_inner(one) for one in (inner if isinstance(inner, list | tuple) else [inner])}
-        return "positive" if scales == {"positive"} else "magnitude"
-    positive = not method.signed or method.needs_layer or method.needs_attention or method.name in PERTURBING
-    return "positive" if positive else "magnitude"
 
 
 @dataclass(frozen=True)
@@ -151,12 +132,6 @@ def on_original(values: Heat, geometry: Geometry) -> tuple[Heat, Bool[np.ndarray
     if geometry == Geometry.identity(geometry.original):
         return values.astype(np.float32, copy=False), np.ones(geometry.original, dtype=np.bool_)
     return place_on_original(values, geometry)
-
-
-def _scale_of_inner(inner: Any) -> Scale:
-    if isinstance(inner, Asked):
-        return scale_of(inner.method, inner.settings)
-    return scale_of(METHODS[inner]) if isinstance(inner, str) else "magnitude"
 
 
 def each_record(answer: Answer, prepared: Sequence[Prepared], asked: Asked) -> Iterator[Explained]:

@@ -13,7 +13,7 @@ from torch import nn
 
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.core import Attribution, Inputs
-from seewhy.explain.answering import Answer, answer
+from seewhy.explain.answering import Answer, Ready, answer
 from seewhy.explain.baseline_choice import with_known_baseline
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
@@ -220,7 +220,7 @@ class Explainer:
             target_class: one class for all records, or one for each; the predicted ones if None.
             settings: of the method, for this call.
         """
-        return self._answer_inputs(x, target_class, self.asked(settings))[0].attribution
+        return self.ready(x, target_class, self.asked(settings)).answer().attribution
 
     def explain_inputs(self, x: Any, target_class: Any = None, **settings: Any) -> list[InputsExplained]:
         """The answer for each record of a batch over all of its inputs: maps on one scale, shares of the evidence.
@@ -231,8 +231,8 @@ class Explainer:
             settings: of the method, for this call.
         """
         asked = self.asked(settings)
-        answered, inputs = self._answer_inputs(x, target_class, asked)
-        return list(each_of(answered, inputs, asked))
+        ready = self.ready(x, target_class, asked)
+        return list(each_of(ready.answer(), ready.inputs, asked))
 
     def with_normalisation(self, normalisation: Normalisation | None) -> Self:
         """The same explainer, told how values came from pixels; None says that nobody knows."""
@@ -258,15 +258,19 @@ class Explainer:
         other._frames_first = tuple(names)
         return other
 
-    def _answer_inputs(self, x: Any, target_class: Any, asked: Asked) -> tuple[Answer, Inputs]:
+    def ready(self, x: Any, target_class: Any = None, asked: Asked | None = None) -> Ready:
+        """What :meth:`attribute` of these inputs would ask: the traced model, the classes, and the inputs as it takes
+        them."""
+        asked = self.asked({}) if asked is None else asked
         given = given_inputs(x, self.recipe, self.study.dtype, signals=takes_signals(self.study.bare))
         clips = frames_first_of(self.study.bare, given) if self._frames_first is None else tuple(self._frames_first)
         inputs = frames_second(given, clips)
         classes = class_list(target_class, len(next(iter(inputs.values()))), self.class_names)
         study, colours_known = self._study_for(inputs)
         adapter = study.adapter(inputs, clips)
-        asked = with_known_baseline(asked, colours_known)
-        return answer(adapter, head_of(adapter, self.reading), asked, classes, inputs), inputs
+        return Ready(
+            adapter, head_of(adapter, self.reading), with_known_baseline(asked, colours_known), classes, inputs
+        )
 
     def visualize(
         self,
