@@ -15,6 +15,7 @@ Values = Float[Tensor, "b c *s"]
     reads=("input_gradients",),
     signed=False,
     channels="largest",
+    contributes=False,
     cite="Simonyan et al. 2013, arXiv:1312.6034, section 3.1: the largest magnitude over channels",
     also=("vanilla_gradient",),
 )
@@ -31,6 +32,7 @@ def saliency(input_gradients: Values) -> Values:
     reads=("input_gradients",),
     signed=True,
     linear=True,
+    contributes=False,
     cite="Baehrens et al. 2010, arXiv:0912.1128, eq. 3; summed over channels with its sign",
 )
 def gradient(input_gradients: Values) -> Values:

@@ -24,6 +24,7 @@ Values = Float[Tensor, "b *s"]
     asks=True,
     signed=True,
     share_by="sum",
+    contributes=False,
     cite="Springenberg et al. 2014, arXiv:1412.6806, section 3.4",
     also=("guided_backpropagation", "guidedbackprop"),
 )
@@ -57,6 +58,7 @@ def guided_backprop(probe: Probe, inputs: Inputs) -> Explanation:
     "guided_gradcam",
     asks=True,
     signed=True,
+    contributes=False,
     cite="Selvaraju et al. 2016, arXiv:1610.02391, section 3.2: guided backpropagation times the upsampled Grad-CAM",
     also=("guided_grad_cam", "guidedgradcam"),
 )

@@ -66,6 +66,7 @@ def smooth(
     signed=True,
     linear=True,
     share_by="sum",
+    contributes=False,
     cite="Smilkov et al. 2017, arXiv:1706.03825, section 3: the mean of signed maps; of='saliency' for magnitudes",
     also=("smooth_grad",),
 )
@@ -103,6 +104,7 @@ def smoothgrad(
     asks=True,
     signed=False,
     share_by="sum",
+    contributes=False,
     cite="Adebayo et al. 2018, arXiv:1810.03292, appendix B, and Seo et al. 2018, arXiv:1806.03000: unbiased variance",
     also=("var_grad",),
 )

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
 from seewhy import ops
@@ -114,6 +115,28 @@ class Case:
             return known.detach().to(self.image)
         return ops.resize(self.maps[:, None].to(self.image), self.size)
 
+    def parts(self, baseline: Float[Tensor, "b c *s"]) -> Float64[Tensor, "b *s"]:
+        """How much of the score each place claims, where ``baseline`` would take its place; in float64.
+
+        Of a method whose values are parts of the score, the signed map at the input's size, its total as it was; of
+        one whose values count per unit of the input, those times what would be taken away, over all channels.
+        """
+        if self.contributes:
+            cells = self.maps[0].numel() / max(self.image[0, 0].numel(), 1)
+            return ops.resize(self.maps[:, None].double(), self.size)[:, 0] * cells
+        return (self.per_channel.double() * (self.image.double() - baseline.double())).sum(dim=1)
+
+    @cached_property
+    def unit(self) -> Float[Tensor, "b c"]:
+        """What the step from black to white is in the input's values, for each channel.
+
+        Where nobody knows how the values came from pixels, it is the standard deviation of each record's values.
+        """
+        known, channels = self.adapter.normalisation_of(self.name), self.image.shape[1]
+        if known is not None and len(known.std) == channels:
+            return (1 / self.image.new_tensor(known.std)).expand(len(self.image), channels)
+        return self.image.flatten(1).std(dim=1, correction=0).unsqueeze(1).expand(-1, channels)
+
     def baseline(self, kind: str | Tensor) -> Float[Tensor, "b c *s"]:
         """What stands for "nothing there": a name of :data:`seewhy.baselines.NAMES`, or values that fit the input.
 
@@ -189,6 +212,15 @@ class Case:
     def explain_on(self, model: nn.Module) -> Float[Tensor, "b *s"]:
         """The same explanation of another model with the same layers, such as a copy with other weights."""
         return self._explained(self.probe.on(self.adapter.on(model)), self.inputs)
+
+    def explain_shifted(self, by: Float[Tensor, "b c *s"]) -> Float[Tensor, "b *s"]:
+        """The same explanation of each record plus its ``by``, from a model that first takes that off again."""
+        found = []
+        for row in range(len(self.image)):
+            more = by[row : row + 1]
+            probe = self.probe.take([row]).on(self.adapter.shifted({self.name: more}))
+            found.append(self._explained(probe, self._with(self.image[row : row + 1] + more, [row])))
+        return torch.cat(found) if found else self.maps
 
     def _explained(self, probe: Probe, inputs: Inputs) -> Float[Tensor, "n *s"]:
         return self.explain_with(probe, inputs).maps[self.name][0].detach().to(self.image.device)

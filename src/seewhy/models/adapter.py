@@ -86,6 +86,7 @@ class Adapter:
         self.output_selector = output_selector
         self.reader = reader
         self.passed_by: str | None = None
+        self.taken_off: Inputs = {}
         self._orders: dict[tuple[str, int], Order] = {}
         self.example = {name: tensor[:2].detach().to(self.device) for name, tensor in example.items()}
         training = [module for module in self.model.modules() if module.training]
@@ -101,6 +102,13 @@ class Adapter:
         other = copy.copy(self)
         other.model = unwrapped(model)
         other.device, other.dtype = device_of(other.model), dtype_of(other.model)
+        return other
+
+    def shifted(self, by: Inputs) -> Adapter:
+        """The same model behind a step that first takes ``by`` off the named inputs: it says of ``x + by`` what the
+        model says of ``x``."""
+        other = copy.copy(self)
+        other.taken_off = {name: tensor.to(self.device) for name, tensor in by.items()}
         return other
 
     def _first_look(self) -> Float[Tensor, "b c *s"]:
@@ -124,13 +132,16 @@ class Adapter:
 
     def call(self, inputs: Inputs) -> Any:
         """The model's answer for a batch on its device, with what a reader saw beside it."""
-        copied = {name: self._copied(tensor) for name, tensor in inputs.items()}
+        copied = {name: self._copied(self._shifted(name, tensor)) for name, tensor in inputs.items()}
         given = frames_second(copied, self.frames_first)
         with self._autocast(), skipping(self.model, self.passed_by):
             if self.reader is None:
                 return call_with(self.model, given, self.passing or "positional")
             with self.reader.watching(self.model) as seen:
                 return Watched(call_with(self.model, given, self.passing or "positional"), seen)
+
+    def _shifted(self, name: str, tensor: Tensor) -> Tensor:
+        return tensor - self.taken_off[name].to(tensor) if name in self.taken_off else tensor
 
     def _copied(self, tensor: Tensor) -> Tensor:
         """A copy, since a model may change what it is given, in the floating-point type of the weights."""

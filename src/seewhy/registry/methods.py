@@ -33,6 +33,10 @@ class Method:
     ``share_by`` says how the evidence in maps of several inputs compares: by their sums, where a value is a part of the
     score or of its gradient; by their means, where it is the score lost with a window around it; by nothing, where each
     input has a unit of its own.
+
+    ``contributes`` says what a value claims: that the place adds so much to the score, or (False) that the score would
+    change by so much for each unit by which the input changed there. The second is a claim about the first only when
+    multiplied by how far the input is from what would replace it.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Method:
     also: tuple[str, ...]
     libraries: tuple[str, ...] = ()
     share_by: ShareBy = "nothing"
+    contributes: bool = True
 
     @property
     def purpose(self) -> str:
@@ -123,6 +128,7 @@ def method(
     also: tuple[str, ...] = (),
     libraries: tuple[str, ...] = (),
     share_by: ShareBy | None = None,
+    contributes: bool = True,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as an attribution method and return it unchanged.
 
@@ -132,7 +138,8 @@ def method(
     shared = share_by or by_default
 
     def register(function: Function) -> Function:
-        METHODS.add(Method(name, function, reads, asks, signed, linear, channels, cite, also, libraries, shared))
+        facts = (reads, asks, signed, linear, channels, cite, also, libraries, shared, contributes)
+        METHODS.add(Method(name, function, *facts))
         return function
 
     return register
