@@ -194,6 +194,17 @@ class Case:
         return Asking(ask, ask(self.image, range(len(self.image))), self.chunk_size)
 
     @cached_property
+    def representation(self) -> Asking:
+        """What the model makes of changed copies before its head, ``(n, D)``: the default embedding."""
+        wants = Wants(embedding=self.adapter.embedding_layer.layer)
+
+        def ask(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float[Tensor, "n d"]:
+            found = self.probe.asking([]).capture(self._with(images, rows), wants).embedding
+            return self.image.new_zeros((len(images), 0)) if found is None else found
+
+        return Asking(ask, ask(self.image, range(len(self.image))), self.chunk_size)
+
+    @cached_property
     def explain(self) -> Asking:
         """The same explanation of changed copies: raw maps ``(n, *s)`` for the clean input's question."""
 
