@@ -19,8 +19,8 @@ from seewhy import ops
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation
 from seewhy.methods.rise import random_masks
-from seewhy.methods.superpixels import superpixels
 from seewhy.models.adapter import Adapter
+from seewhy.superpixels import superpixels
 from seewhy.targets import Logit
 from toys import ConvNet, GapLinear, Vit
 

@@ -18,8 +18,9 @@ from seewhy.methods.ablationcam import ablationcam
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.rise import random_masks, rise
 from seewhy.methods.scorecam import scorecam
-from seewhy.methods.superpixels import kernel_shap, lime, shapley_coalitions, superpixels
+from seewhy.methods.superpixels import kernel_shap, lime, shapley_coalitions
 from seewhy.methods.surrogate import weighted_fit
+from seewhy.superpixels import superpixels
 from toys import ConvNet
 
 ADDITIVE = [kernel_shap, partial(lime, ridge=0.0)]

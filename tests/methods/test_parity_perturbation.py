@@ -17,8 +17,8 @@ from seewhy import ops
 from seewhy.capture.probe import Probe
 from seewhy.methods.ask import Asked
 from seewhy.methods.scorecam import channel_masks
-from seewhy.methods.superpixels import superpixels
 from seewhy.models.adapter import Adapter
+from seewhy.superpixels import superpixels
 from seewhy.targets import Logit
 from toys import ConvNet, GapLinear
 
