@@ -104,8 +104,15 @@ class Case:
 
     def evidence_of(self, maps: Float[Tensor, "n *t"]) -> Float[Tensor, "n *s"]:
         """Other maps as :attr:`evidence` is made."""
-        read = maps.abs() if self.scale == "magnitude" else maps
-        return ops.resize(read[:, None].to(self.image), self.size)[:, 0]
+        return ops.resize(self._read(maps)[:, None].to(self.image), self.size)[:, 0]
+
+    @cached_property
+    def native_evidence(self) -> Float[Tensor, "b *s"]:
+        """:attr:`evidence` at the method's own resolution, where no cell is spread over its neighbours."""
+        return self._read(self.maps)
+
+    def _read(self, maps: Float[Tensor, "n *t"]) -> Float[Tensor, "n *t"]:
+        return maps.abs() if self.scale == "magnitude" else maps
 
     @cached_property
     def per_channel(self) -> Float[Tensor, "b c *s"]:
@@ -195,12 +202,21 @@ class Case:
 
     @cached_property
     def representation(self) -> Asking:
-        """What the model makes of changed copies before its head, ``(n, D)``: the default embedding."""
+        """The model's default embedding of changed copies ``(n, D)``.
+
+        Raises ``ConfigError`` SW-F256 where its layer sees parts of records, such as frames, one by one.
+        """
         wants = Wants(embedding=self.adapter.embedding_layer.layer)
 
         def ask(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float[Tensor, "n d"]:
             found = self.probe.asking([]).capture(self._with(images, rows), wants).embedding
-            return self.image.new_zeros((len(images), 0)) if found is None else found
+            if found is None or len(found) != len(images):
+                raise ConfigError(
+                    "SW-F256",
+                    f"the layer {wants.embedding} does not give one embedding for each record: it sees parts of them",
+                    fix="choose another metric, such as relative_output_stability",
+                )
+            return found
 
         return Asking(ask, ask(self.image, range(len(self.image))), self.chunk_size)
 

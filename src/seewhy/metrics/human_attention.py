@@ -3,7 +3,7 @@
 The definitions are those of Bylinskii et al. 2018 (What do different evaluation metrics tell us about saliency models?,
 arXiv:1604.03605). Maps are raw and signed: KLD and SIM compare distributions, so that negative values count
 as 0 and the rest is divided by its sum; AUC and NSS take the values as they are, as only their order, or their distance
-from the mean, matters. All are computed in float64 on the CPU. Where a number is not defined it is NaN, and
+from the mean, matters. All are computed in float64. Where a number is not defined it is NaN, and
 :func:`undefined` tells why.
 """
 
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from seewhy.metrics.ranks import average_ranks
 from seewhy.values import ConfigError
 
 EPSILON: Final = 2.0**-52
@@ -74,13 +75,12 @@ def auc_judd(maps: Float[Tensor, "b h w"], fixations: Float[Tensor, "b h w"]) ->
     """
     values, counts = _flat(maps, fixations)
     positive = counts > 0
-    ordered = values.sort(dim=1).values
-    below, upto = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
-    ranks = (below + upto + 1).double() / 2
+    known = values.isfinite().all(dim=1)
+    ranks = average_ranks(torch.where(known[:, None], values, 0.0))
     several = positive.sum(dim=1).double()
     others = values.shape[1] - several
     above = (ranks * positive).sum(dim=1) - several * (several + 1) / 2
-    return torch.where(values.isfinite().all(dim=1), above / (several * others), math.nan)  # 0 / 0 without either
+    return torch.where(known, above / (several * others), math.nan)  # 0 / 0 without either
 
 
 def nss(maps: Float[Tensor, "b h w"], fixations: Float[Tensor, "b h w"]) -> Float64[Tensor, " b"]:
@@ -138,7 +138,7 @@ def _flat(
             "a density or count of fixations is negative",
             fix="make it with fixation_density or fixation_counts",
         )
-    values, looked = (each.detach().cpu().double().flatten(1).contiguous() for each in (maps, people))
+    values, looked = (each.detach().double().flatten(1) for each in (maps, people))
     return values, looked
 
 
