@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from seewhy.metrics.centre import SPREAD, centred_bell
 from seewhy.metrics.fixations import (
     Points,
     check_size,
@@ -137,15 +138,12 @@ def compare_with_gaze(
     return GazeComparison(scores, records, reasons)
 
 
-def centre_baseline(size: Sequence[int], spread: float = 0.25) -> Float64[Tensor, "h w"]:
+def centre_baseline(size: Sequence[int], spread: float = SPREAD) -> Float64[Tensor, "h w"]:
     """A Gaussian in the middle of ``(height, width)`` cells, summing to 1: people look there whatever is shown.
 
     ``spread`` is its deviation along each axis as a share of that axis. Raises ``ConfigError`` SW-F150 and SW-F151.
     """
-    height, width = check_size("size", size)
-    share = check_spread("spread", spread)
-    down, across = (_bell(length, share) for length in (height, width))
-    return down[:, None] * across
+    return centred_bell(check_size("size", size), check_spread("spread", spread))
 
 
 def uniform_baseline(size: Sequence[int]) -> Float64[Tensor, "h w"]:
@@ -168,12 +166,6 @@ def shuffled_fixations(points: Points, seed: int = 0) -> list[Tensor]:
     for record, other in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         taken[record] = torch.as_tensor(points[other], dtype=torch.float64)
     return taken
-
-
-def _bell(length: int, share: float) -> Float64[Tensor, " length"]:
-    places = (torch.arange(length, dtype=torch.float64) + 0.5) / length - 0.5
-    bell = torch.exp(-0.5 * (places / share) ** 2)
-    return bell / bell.sum()
 
 
 def _score(values: Float64[Tensor, " b"]) -> Score:
