@@ -13,8 +13,9 @@ from seewhy.values import ConfigError
 stats = pytest.importorskip("scipy.stats")
 
 
-@pytest.mark.parametrize("count", [4, 17, 60])
+@pytest.mark.parametrize("count", [12, 17, 60])
 def test_the_interval_is_scipys_of_the_same_draws(count: int) -> None:
+    """Of few values scipy leaves it to rounding whether the same values drawn in another order have a lesser mean."""
     values = np.sort(np.random.default_rng(count).exponential(size=count))
     found = bootstrap(values, level=0.9, resamples=999, seed=3)
     theirs = stats.bootstrap(
