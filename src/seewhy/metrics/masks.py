@@ -60,7 +60,7 @@ def boxes_around(mask: Bool[Tensor, "b *s"]) -> Int[Tensor, "b axes 2"]:
     """
     ends = []
     for axis in range(1, mask.ndim):
-        filled = mask.movedim(axis, 1).flatten(2).any(dim=2)
+        filled = mask.movedim(axis, 1).reshape(len(mask), mask.shape[axis], -1).any(dim=2)
         number = torch.arange(filled.shape[1], device=mask.device)
         first = torch.where(filled, number, filled.shape[1]).amin(dim=1)
         after = torch.where(filled, number + 1, 0).amax(dim=1)
