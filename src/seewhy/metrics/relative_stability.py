@@ -11,7 +11,7 @@ from torch import Tensor
 from seewhy.core import Target
 from seewhy.metrics.asking import Asking
 from seewhy.metrics.grade import Grade, graded
-from seewhy.metrics.nearby import NO_MAP, NO_UNIT, Nearby, norm
+from seewhy.metrics.nearby import NO_MAP, NO_UNIT, Nearby, apart, norm
 from seewhy.metrics.settings import real, whole
 from seewhy.registry import metric
 from seewhy.targets import BinaryLogit
@@ -19,7 +19,7 @@ from seewhy.targets import BinaryLogit
 LEAST: float = 1e-6
 """What the change of input, outputs or representation counts at least: the papers' ε_min."""
 FLOOR: float = 1e-3
-"""A value below this part of the largest of its record counts as that much where something is divided by it."""
+"""What is below this part of the largest value of its record counts as that much where something is divided by it."""
 NO_COPY = "no copy within the radius keeps the predicted class"
 
 Ask = Callable[[Float[Tensor, "n c *s"], Sequence[int]], Float64[Tensor, " n"]]
@@ -96,7 +96,8 @@ def relative_output_stability(
 ) -> Grade:
     """The largest relative change of a map for each unit that the logits move, among copies of the same class.
 
-    ``max ‖(φ(x) − φ(x')) / φ(x)‖ / max(‖h(x) − h(x')‖, 10⁻⁶)`` with the model's outputs ``h``; all else as in
+    ``max ‖(φ(x) − φ(x')) / φ(x)‖ / max(‖h(x) − h(x')‖, 10⁻⁶)`` with the model's outputs ``h``. A change of them by less
+    than a thousandth of their length counts as that much, since rounding would decide; all else as in
     :func:`relative_input_stability`.
 
     Example:
@@ -110,7 +111,8 @@ def relative_output_stability(
     nearby = Nearby(image, unit, ids, real("radius", radius, above_zero=True), seed)
 
     def output_change(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float64[Tensor, " n"]:
-        return norm(outputs.ask(images, rows).double() - outputs.clean[list(rows)].double())
+        clean = outputs.clean[list(rows)]
+        return torch.maximum(apart(outputs.ask(images, rows), clean), FLOOR * norm(clean))
 
     return _stability(nearby, explain, outputs, target, output_change, whole("samples", samples, 1))
 
