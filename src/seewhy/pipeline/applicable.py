@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from seewhy.capture.tokens import GlobalAttention, NoAttention, attentions_of
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.attention_question import AttentionQuestion
+from seewhy.pipeline.gradable import gradable
 from seewhy.pipeline.gradcam_question import GradcamQuestion
 from seewhy.pipeline.questions import EmbeddingQuestion, Question
 from seewhy.pipeline.settings import BEST_CLASSES, MOST_CLASSES, Settings, class_indices
@@ -52,6 +53,8 @@ def applicable(adapter: Adapter, settings: Settings, class_names: tuple[str, ...
         _add_gradcam(found, adapter, settings, class_names)
     if settings.generate_attention:
         _add_attention(found, adapter, settings)
+    if settings.generate_metrics:
+        _add_grades(found, adapter, settings)
     return found
 
 
@@ -166,6 +169,13 @@ def _attention_layers(wanted: tuple[int, ...], attention: GlobalAttention) -> tu
                 fix=f"use numbers from {-attention.calls} to {attention.calls - 1}",
             )  # fmt: skip
     return tuple(sorted({index % attention.calls for index in wanted}))
+
+
+def _add_grades(found: Applicable, adapter: Adapter, settings: Settings) -> None:
+    graded = gradable(adapter, settings.metrics, settings.target_layer, several=found.several)
+    found.questions += graded.questions
+    found.not_applicable |= graded.not_applicable
+    found.choices |= graded.choices
 
 
 def layer_suffix(layer: str, default: str) -> str:

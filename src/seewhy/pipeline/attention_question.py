@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seewhy.capture.tokens import GlobalAttention
-from seewhy.core import Capture, Target, Wants
+from seewhy.core import Target, Wants
 from seewhy.methods.attention import attention_heads, rollout
-from seewhy.pipeline.questions import Answers, as_numpy
+from seewhy.pipeline.questions import Answers, Seen, as_numpy
 from seewhy.values import Answer, Json
 
 
@@ -60,10 +60,10 @@ class AttentionQuestion:
     def targets(self) -> Sequence[Target]:
         return ()
 
-    def answer(self, capture: Capture, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Answers:
         del first_target
         grid, query = self.attention.grid, self.attention.query
-        attention = [capture.attention[number] for number in self.attention.numbers]
+        attention = [seen.capture.attention[number] for number in self.attention.numbers]
         flowed = rollout(attention, query=query, prefix=grid.prefix)
         flow = as_numpy(grid.tokens_to_grid(flowed[:, grid.prefix :]))
         per_layer = [

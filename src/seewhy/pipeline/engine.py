@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -18,8 +18,8 @@ from seewhy.data.records import Batch, Record
 from seewhy.memory import is_out_of_memory, release
 from seewhy.models.adapter import Adapter
 from seewhy.models.heads import prediction
-from seewhy.pipeline.questions import Question, answer_all, union_of_wants
-from seewhy.values import Answer
+from seewhy.pipeline.questions import Qualified, Question, Seen, answer_all, facts_of, union_of_wants
+from seewhy.values import Answer, Json
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Explained:
     answers: Mapping[str, Answer] | None = None
     stage: str = ""
     error: str = ""
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def predicted(self) -> int | None:
@@ -104,10 +105,11 @@ class Engine:
         finite = capture.outputs.isfinite().all(dim=1).tolist()
         probabilities = self._probabilities(capture.outputs)
         results = []
-        for row, answers in enumerate(answer_all(self._questions, capture)):
+        seen = Seen(capture, self._adapter, inputs, records, self.batch_size)
+        for row, answers in enumerate(answer_all(self._questions, seen)):
             found = None if probabilities is None else probabilities[row]
             fault = _not_finite(answers) if finite[row] else "the model's outputs are not finite for this record"
-            told = Explained(positions[row], records[row], found, answers)
+            told = Explained(positions[row], records[row], found, answers, facts=facts_of(answers))
             results.append(Explained(positions[row], records[row], stage="model", error=fault) if fault else told)
         return results
 
@@ -119,6 +121,10 @@ class Engine:
 
 
 def _not_finite(answers: Mapping[str, Answer]) -> str:
-    """What is wrong with the numbers of a record, which must not be drawn or stored as if they said something."""
-    broken = [key for key, answer in answers.items() if not np.isfinite(answer.values).all()]
+    """What is wrong with the numbers of a record, which must not be drawn or stored as if they said something.
+
+    An answer that says why it has no value is not wrong.
+    """
+    known = {key for key, answer in answers.items() if isinstance(answer, Qualified) and answer.undefined}
+    broken = [key for key, answer in answers.items() if key not in known and not np.isfinite(answer.values).all()]
     return f"the answer {broken[0]} is not finite for this record" if broken else ""

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from seewhy.core import Capture, Target, Wants
+from seewhy.core import Target, Wants
 from seewhy.evidence import shares_of
 from seewhy.methods.cam import gradcam
-from seewhy.pipeline.questions import Answers, as_numpy
+from seewhy.pipeline.questions import Answers, Seen, as_numpy
 from seewhy.targets import EmbeddingNorm, Logit
 from seewhy.values import Answer, Json
 
@@ -102,7 +102,8 @@ class GradcamQuestion:
             return [Logit(index) for index in self.classes]
         return [Logit(rank=rank) for rank in range(self.best)] if self.best else [EmbeddingNorm()]
 
-    def answer(self, capture: Capture, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Answers:
+        capture = seen.capture
         asked = range(first_target, first_target + len(self.targets()))
         bound = [capture.targets[index] for index in asked]
         maps = {

@@ -9,6 +9,7 @@ from typing import Final
 from torch import nn
 
 from seewhy.core import Inputs
+from seewhy.data.normalisations import normalisation_of
 from seewhy.data.records import Assumes, Dataset, RecordRef, ShowsInputs, views_of
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.applicable import Applicable, applicable
@@ -16,6 +17,7 @@ from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.pictures import draws
 from seewhy.pipeline.plan import select
 from seewhy.pipeline.settings import Settings
+from seewhy.values import ConfigError
 
 ASSUMED: Final = "assumed"
 """How choices begin that stand for settings of the data set which nobody said."""
@@ -69,9 +71,11 @@ def prepare(
         precision=settings.precision,
         frames_first=settings.frames_first or (),
     )
+    adapter.normalisation = normalisation_of(dataset)
     guessed = headless is None and settings.target_classes == "auto" and _looks_like_an_encoder(adapter, dataset)
     adapter.headless = adapter.headless or guessed
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
+    _check_labels(dataset, adapter, settings)
     found = applicable(adapter, settings, known)
     _check_visible(dataset, example, found)
     if isinstance(dataset, Assumes):
@@ -79,6 +83,19 @@ def prepare(
     if guessed:
         found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
     return Job(dataset, index, selected, adapter, found, settings, known)
+
+
+def _check_labels(dataset: Dataset, adapter: Adapter, settings: Settings) -> None:
+    """Refuse to ask about labels that are other classes than the model's."""
+    names = dataset.class_names
+    asked = settings.generate_metrics and settings.metrics.target == "label"
+    if asked and names is not None and len(names) != adapter.classes:
+        raise ConfigError(
+            "SW-F286",
+            f"metrics.target=label asks about the labels, but the data set names {len(names)} classes and the model "
+            f"has {adapter.classes} outputs",
+            fix="leave metrics.target at predicted",
+        )
 
 
 def _check_visible(dataset: Dataset, example: Inputs, found: Applicable) -> None:

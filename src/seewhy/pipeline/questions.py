@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.core import Capture, Target, Wants
+from seewhy.core import Capture, Inputs, Target, Wants
+from seewhy.data.records import Record
+from seewhy.models.adapter import Adapter
 from seewhy.values import Answer, Json
 
-Answers = list[dict[str, Answer]]
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch that went through the model: what was captured, and what it takes to ask the model again.
+
+    ``batch_size`` is the most records that go through the model together.
+    """
+
+    capture: Capture
+    adapter: Adapter
+    inputs: Inputs
+    records: Sequence[Record]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Qualified(Answer):
+    """An answer and what is known beside it: why it is NaN where it is ``undefined``, and ``facts`` for its row."""
+
+    undefined: str = ""
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+UNDEFINED = "undefined "
+"""How the facts of a row begin that say why an answer has no value."""
+
+Answers = Sequence[Mapping[str, Answer]]
+
+
+def facts_of(answers: Mapping[str, Answer]) -> dict[str, Json]:
+    """What is to be known beside a record's answers."""
+    found: dict[str, Json] = {}
+    for key, answer in answers.items():
+        if isinstance(answer, Qualified):
+            found |= answer.facts
+            if answer.undefined:
+                found[f"{UNDEFINED}{key}"] = answer.undefined
+    return found
 
 
 class Question(Protocol):
@@ -37,7 +76,7 @@ class Question(Protocol):
 
     def targets(self) -> Sequence[Target]: ...
 
-    def answer(self, capture: Capture, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Answers:
         """One ``{key: Answer}`` per record; this question's targets start at ``first_target`` of the capture."""
         ...
 
@@ -68,11 +107,11 @@ class EmbeddingQuestion:
     def targets(self) -> Sequence[Target]:
         return ()
 
-    def answer(self, capture: Capture, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Answers:
         del first_target
-        if capture.embedding is None:
+        if seen.capture.embedding is None:
             raise KeyError(self.key)
-        return [{self.key: Answer(vector)} for vector in as_numpy(capture.embedding)]
+        return [{self.key: Answer(vector)} for vector in as_numpy(seen.capture.embedding)]
 
 
 def union_of_wants(questions: Sequence[Question]) -> Wants:
@@ -83,12 +122,12 @@ def union_of_wants(questions: Sequence[Question]) -> Wants:
     return wants
 
 
-def answer_all(questions: Sequence[Question], capture: Capture) -> Answers:
+def answer_all(questions: Sequence[Question], seen: Seen) -> list[dict[str, Answer]]:
     """Every question's answer, merged per record; targets lie in the order of the questions."""
-    merged: Answers = [{} for _ in range(capture.outputs.shape[0])]
+    merged: list[dict[str, Answer]] = [{} for _ in range(seen.capture.outputs.shape[0])]
     first_target = 0
     for question in questions:
-        for record, answers in zip(merged, question.answer(capture, first_target), strict=True):
+        for record, answers in zip(merged, question.answer(seen, first_target), strict=True):
             record.update(answers)
         first_target += len(question.targets())
     return merged

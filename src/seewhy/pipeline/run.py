@@ -19,6 +19,8 @@ from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.engine import Engine
 from seewhy.pipeline.exports import export_embeddings, export_failures
+from seewhy.pipeline.grade_exports import export_grades
+from seewhy.pipeline.grade_table import GradedInput, read_grades
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.map_volume import can_write_volumes
 from seewhy.pipeline.pictures import Painter
@@ -76,6 +78,8 @@ def run(
 ) -> Summary:
     """Explain a data set: embeddings, Grad-CAM and attention of every record, in a directory that can be resumed.
 
+    With ``generate_metrics=True`` maps are graded, too, beside controls that know nothing of the model.
+
     ``dataset`` is one of seewhy's, or your own torch ``Dataset`` or ``LightningDataModule``
     (:class:`seewhy.data.custom.CustomDataset`). ``given`` are fields of :class:`Settings`, by the names of the command
     line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
@@ -97,10 +101,13 @@ def run(
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
         asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
+        graded: list[GradedInput] = []
         if computed == plan.records:
             directory.remove_superseded()
+            graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
             embeddings = export_embeddings(directory, reader, job.found, job.index)
-            directory.finish([*embeddings, export_failures(directory, failures)])
+            grades = export_grades(directory, graded)
+            directory.finish([*embeddings, *grades, export_failures(directory, failures)])
     return Summary(
         output_dir=Path(output_dir),
         selected=len(plan.selected),
@@ -112,6 +119,7 @@ def run(
         failures=tuple(failure for failure in failures if (failure.split, failure.record_id) in asked_for),
         choices=job.found.choices | job.label_note,
         not_applicable=job.found.not_applicable,
+        graded=tuple(graded),
     )
 
 

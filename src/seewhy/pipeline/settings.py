@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from seewhy.models.adapter import Precision
+from seewhy.pipeline.grading_settings import Grading
 from seewhy.targets import check_class
 from seewhy.values import ConfigError, TargetError, nearest
 
@@ -16,6 +17,7 @@ BEST_CLASSES = 5
 
 Chosen = Literal["auto", "all", "predicted"]
 Classes = Chosen | tuple[int | str, ...]
+_KINDS = ("generate_embeddings", "generate_gradcam", "generate_attention", "generate_metrics")
 _LISTS = ("splits", "record_id", "target_classes", "attention_layers", "frames_first")
 
 
@@ -29,7 +31,8 @@ class Settings:
     ``attention_layers`` counts attention layers from 0, negative from the end. ``batch_size`` is the most records that
     go through the model together: where memory does not suffice it is halved until they fit. ``frames_first`` names the
     inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
-    what a kill can cost at most.
+    what a kill can cost at most. ``metrics`` says what ``generate_metrics`` grades, and by what
+    (:class:`seewhy.pipeline.grading_settings.Grading`).
     """
 
     splits: tuple[str, ...] | None = None
@@ -37,6 +40,8 @@ class Settings:
     generate_embeddings: bool = True
     generate_gradcam: bool = True
     generate_attention: bool = True
+    generate_metrics: bool = False
+    metrics: Grading = field(default_factory=Grading)
     target_classes: Classes = "auto"
     target_layer: str | tuple[str, ...] | None = None
     embedding_layer: str | None = None
@@ -57,7 +62,7 @@ class Settings:
 
         Raises ``ConfigError`` SW-F01 for an unknown name, with the nearest ones, and what the values deserve.
         """
-        known = [field.name for field in fields(cls)]
+        known = [one.name for one in fields(cls)]
         for name in given:
             if name not in known:
                 raise ConfigError(
@@ -71,6 +76,8 @@ class Settings:
         for name in ("splits", "record_id", "frames_first"):
             if checked.get(name) is not None:
                 checked[name] = tuple(str(item) for item in checked[name])
+        if "metrics" in checked:
+            checked["metrics"] = Grading.of(checked["metrics"])
         return cls(**checked)
 
     def __post_init__(self) -> None:
@@ -89,11 +96,11 @@ class Settings:
                 near=nearest(str(self.precision), get_args(Precision)),
                 fix="set precision to one of these",
             )
-        if not (self.generate_embeddings or self.generate_gradcam or self.generate_attention):
+        if not any(getattr(self, name) for name in _KINDS):
             raise ConfigError(
                 "SW-F04",
-                "nothing is asked: embeddings, Grad-CAM and attention are all off",
-                fix="set one of generate_embeddings, generate_gradcam, generate_attention to true",
+                "nothing is asked: embeddings, Grad-CAM, attention and metrics are all off",
+                fix=f"set one of {', '.join(_KINDS)} to true",
             )
 
     def _check_lists(self) -> None:

@@ -132,6 +132,7 @@ def _row(ref: RecordRef, explained: Explained, dataset: Dataset) -> RecordRow:
         confidence=confidence,
         probabilities=probabilities,
         answers=dict(explained.answers or {}),
+        facts=dict(explained.facts),
     )
 
 

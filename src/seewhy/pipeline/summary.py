@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from seewhy.pipeline.grade_table import GradedInput
 from seewhy.store.run_reader import RunReader
 from seewhy.values import RecordRow
 
@@ -41,7 +42,8 @@ class Summary:
     """The outcome of a run.
 
     ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``failures`` are those among
-    them, ``splits`` describes everything the directory holds. ``interrupted`` runs go on with the same command.
+    them, ``splits`` and ``graded`` describe everything the directory holds. ``interrupted`` runs go on with the same
+    command.
     """
 
     output_dir: Path
@@ -54,6 +56,7 @@ class Summary:
     failures: tuple[Failure, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
+    graded: tuple[GradedInput, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -15,6 +15,7 @@ def merge_rows(rows: Sequence[RecordRow]) -> RecordRow:
 
     Only rows of the latest content (``revision``) count. Predictions come from the last row that is ``ok``; status,
     stage and error from the last row, so a record whose later question failed is ``failed`` and keeps its answers.
+    Facts add up, the later one where both have it.
     """
     last = rows[-1]
     current = [row for row in rows if row.revision == last.revision]
@@ -23,6 +24,7 @@ def merge_rows(rows: Sequence[RecordRow]) -> RecordRow:
     for row in current:
         for question, answer in row.answers.items():
             answers[question] = merge_answers(answers[question], answer) if question in answers else answer
+    facts = {name: fact for row in current for name, fact in row.facts.items()}
     files = {file.path: file for row in current for file in row.files}
     return dataclasses.replace(
         base,
@@ -30,6 +32,7 @@ def merge_rows(rows: Sequence[RecordRow]) -> RecordRow:
         status=last.status,
         stage=last.stage,
         error=last.error,
+        facts=facts,
         answers=answers,
         files=tuple(files.values()),
     )
