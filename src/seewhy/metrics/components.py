@@ -26,18 +26,20 @@ class Parts:
         """The roots of some cells, which from then on point at them."""
         found = self.parent[cells]
         while bool((above := self.parent[found]).ne(found).any()):
+            self.parent[cells] = above  # chains among the cells themselves halve with every round
             found = above
-        self.parent[cells] = found
         return found
 
     def join(self, one: Int[Tensor, " m"], other: Int[Tensor, " m"]) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
         """Join pairs of cells; the roots that they had, and the root that each of these has now."""
-        before: Int[Tensor, " k"] = torch.unique(torch.cat([self.roots(one), self.roots(other)]))
+        one, other = self.roots(one), self.roots(other)
+        before: Int[Tensor, " k"] = torch.unique(torch.cat([one, other]))
         while one.numel():
-            low, high = torch.aminmax(torch.stack([self.roots(one), self.roots(other)]), dim=0)
+            low, high = torch.minimum(one, other), torch.maximum(one, other)
             apart = low != high
-            one, other = one[apart], other[apart]
-            self.parent.scatter_reduce_(0, high[apart], low[apart], "amin")
+            low, high = low[apart], high[apart]
+            self.parent.scatter_reduce_(0, high, low, "amin")
+            one, other = self.roots(torch.cat([low, high])).chunk(2)
         now = self.roots(before)
         places = now.unsqueeze(1).expand(-1, self.first.shape[1])
         self.first.scatter_reduce_(0, places, self.first[before], "amin")
