@@ -11,8 +11,8 @@ FREE_TEXT = {
 }  # fmt: skip
 """Keys whose values are paths, ids or layers, which users type as they are."""
 
-OPEN = "model.kwargs."
-"""What goes to the library as it is: any key may be set here without Hydra's ``+``."""
+OPEN = ("model.kwargs.", "metrics.settings.", "metrics.settings=")
+"""What goes to a library, a method or a metric as it is: any key may be set here without Hydra's ``+``."""
 
 _MULTIRUN = ("-m", "--multirun")
 _CONFIG_DIR = ("--config-dir", "-cd")
@@ -35,7 +35,7 @@ def quoted(words: Sequence[str]) -> list[str]:
 
 def _quoted_word(word: str, sweep: bool) -> str:
     key, equals, value = word.partition("=")
-    if key.startswith(OPEN):
+    if word.startswith(OPEN):
         return f"++{word}"
     if not equals or key.lstrip("+~") not in FREE_TEXT or not value:
         return word

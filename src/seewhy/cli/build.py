@@ -116,7 +116,7 @@ def dataset_of(
                 near=nearest(key, (*known, *LOADING)),
                 fix=f"known are {', '.join((*known, *LOADING))}",
             )
-    defaults = {key: value for key, value in _as_settings(preprocessing).items() if key in follows}
+    defaults = {key: value for key, value in following(preprocessing).items() if key in follows}
     dataset: Dataset = factory(**{**defaults, **settings})
     return dataset
 
@@ -152,7 +152,8 @@ def _factory(kind: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
     return ClutteredDigits, ()
 
 
-def _as_settings(preprocessing: Preprocessing | None) -> dict[str, Any]:
+def following(preprocessing: Preprocessing | None) -> dict[str, Any]:
+    """How a model wants to be fed, as settings of a data set; empty where nobody knows."""
     if preprocessing is None:
         return {}
     known = {"size": list(preprocessing.size), "crop_ratio": preprocessing.crop}

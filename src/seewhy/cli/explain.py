@@ -74,7 +74,7 @@ def add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_explain(asked: argparse.Namespace) -> int:
     """Write the pictures and say what came of each image; 1 if anything failed, 2 if nothing could begin."""
-    request = _with_weights(model_request(asked.model, asked), asked.model)
+    request = with_weights(model_request(asked.model, asked), asked.model)
     from seewhy.explain.class_choice import class_list
     from seewhy.explain.drawing import Look
 
@@ -172,7 +172,7 @@ def _settings(words: Sequence[str], methods: str) -> dict[str, dict[str, Any]]:
     return given
 
 
-def _with_weights(request: ModelRequest, model: str) -> ModelRequest:
+def with_weights(request: ModelRequest, model: str) -> ModelRequest:
     """The request, refused before anything is imported or built where the model's weights would be random."""
     if request.checkpoint is None and request.source.kind in BUILT_AT_RANDOM:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""``generate_artifacts``: embeddings, Grad-CAM and attention maps of a data set, configured through Hydra."""
+"""``generate_artifacts``: embeddings, maps and grades of a data set, configured through Hydra."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ def run_request(config: Mapping[str, Any], console: Console) -> int:
     request = request_of(config)
 
     from seewhy.cli.build import build_dataset, build_loaded_model
+    from seewhy.cli.grade_table import grade_lines
     from seewhy.cli.progress import Watcher, show_summary
     from seewhy.pipeline.run import run
 
@@ -109,6 +110,8 @@ def run_request(config: Mapping[str, Any], console: Console) -> int:
             class_names=built.class_names, facts=built.facts, observer=watcher, stop=stop, settings=request.settings,
         )  # fmt: skip
     show_summary(console, summary)
+    for line in grade_lines(summary.graded):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return stop.exit_code if summary.interrupted else summary.exit_code
 
 

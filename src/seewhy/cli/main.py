@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seewhy import __version__
+from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
+from seewhy.cli.metrics_table import add_metrics, run_metrics
 from seewhy.cli.selftest import add_selftest, run_selftest
 from seewhy.values import SeewhyError
 
@@ -37,7 +39,8 @@ def seewhy(words: Sequence[str]) -> int:
         return generate_artifacts(words[1:])
     asked = _parser().parse_args(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
-        "explain": run_explain, "layers": run_layers, "selftest": run_selftest, "demo": _demo, "verify": _verify,
+        "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
+        "selftest": run_selftest, "demo": _demo, "verify": _verify,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -51,9 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"seewhy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_explain(commands)
+    add_evaluate(commands)
     add_layers(commands)
+    add_metrics(commands)
     add_selftest(commands)
-    commands.add_parser("generate", help="embeddings, Grad-CAM and attention maps of a data set (generate_artifacts)")
+    commands.add_parser("generate", help="embeddings, maps and grades of a data set (generate_artifacts)")
     demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
     demo.add_argument(
         "--train", action="store_true", help="train the two models from scratch first (under half an hour)"

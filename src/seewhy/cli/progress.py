@@ -16,7 +16,7 @@ from seewhy.pipeline.summary import Summary
 
 SECONDS_BETWEEN_LINES = 10.0
 MOST_FAILURES = 10
-SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes")
+SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics")
 """Choices that are said again at the end, beside what was assumed."""
 
 
