@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from seewhy.explain.clips import explain_clip as explain_clip
     from seewhy.explain.comparison import Comparison as Comparison
     from seewhy.explain.comparison import compare_methods as compare_methods
+    from seewhy.explain.evaluate import evaluate_methods as evaluate_methods
+    from seewhy.explain.evaluation import Evaluation as Evaluation
+    from seewhy.explain.explanation_metrics import ExplanationMetrics as ExplanationMetrics
     from seewhy.explain.detection import explain_detection as explain_detection
     from seewhy.explain.explainer import Explainer as Explainer
     from seewhy.explain.explainers import KPCACAM as KPCACAM
@@ -163,9 +166,12 @@ _HOMES = {
     "read_clip": "seewhy.data.clips",
     "read_volume": "seewhy.data.volumes",
     "Comparison": "seewhy.explain.comparison",
+    "Evaluation": "seewhy.explain.evaluation",
+    "ExplanationMetrics": "seewhy.explain.explanation_metrics",
     "Explainer": "seewhy.explain.explainer",
     "Result": "seewhy.explain.result",
     "compare_methods": "seewhy.explain.comparison",
+    "evaluate_methods": "seewhy.explain.evaluate",
     "explain_prediction": "seewhy.explain.predictions",
     "load_image": "seewhy.explain.loading",
     "load_model": "seewhy.explain.loading",

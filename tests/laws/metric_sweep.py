@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 import torch
 from law_sweep import SUBJECTS, Subject
 from torch import Tensor
 
-import seewhy.metrics
+import seewhy.metrics  # noqa: F401  (importing the room registers every metric)
 from seewhy.capture.probe import Probe
 from seewhy.methods.ask import Asked
 from seewhy.metrics.case import Case
@@ -20,9 +18,6 @@ from seewhy.metrics.grade import Grade
 from seewhy.metrics.grading import grade
 from seewhy.registry import METRICS
 from seewhy.targets import Logit
-
-for _module in iter_modules(seewhy.metrics.__path__):
-    import_module(f"seewhy.metrics.{_module.name}")
 
 QUICK = {"steps": 5, "samples": 4, "subsets": 6, "repeats": 1, "draws": 2, "n_samples": 4}
 """Few steps and samples: the laws hold for any number."""

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from law_sweep import Subject
-from metric_sweep import BY_NAME, PICTURE, RANKS, case_on, graded_on, row_of
+from metric_sweep import BY_NAME, PICTURE, RANKS, case_on, graded_on, row_of, settings_of
 
 from borrowed import unchanged
 from seewhy.metrics.case import Case
-from seewhy.metrics.grading import BROKEN
+from seewhy.metrics.grading import BROKEN, grade
 from seewhy.registry import METRICS
 from seewhy.values import SeewhyError
 
@@ -65,8 +65,9 @@ def test_the_model_and_everything_given_come_back_as_they_were(name: str) -> Non
         *case.attribution.maps.values(),
         *case.rivals.values(),
     )
+    settings = settings_of(name, PICTURE)
     with unchanged(case.adapter.model, *lent):
-        graded_on(name, PICTURE, case)
+        grade(name, case, **settings)
 
 
 @pytest.mark.parametrize("name", METRICS)

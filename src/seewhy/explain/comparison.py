@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import nn
 
 from seewhy.explain.drawing import Destination, Look, Picture, png_of, require_size, save_panels
+from seewhy.explain.evaluate import evaluate_methods
+from seewhy.explain.evaluation import Evaluation
+from seewhy.explain.explained import Explained
 from seewhy.explain.explainer import Explainer
 from seewhy.explain.explainers import make_explainer
 from seewhy.explain.keywords import parameters_of
@@ -17,6 +20,7 @@ from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
 from seewhy.explain.result import Result, failed, result_of
 from seewhy.explain.side_by_side import explained_together
+from seewhy.metrics.verdict import Verdict
 from seewhy.models.outputs import Selector
 from seewhy.registry import METHODS
 from seewhy.render.plots import Panel, figure_of, rows_and_columns
@@ -31,14 +35,25 @@ DEFAULT: Final = ("gradcam", "gradcam++")
 class Comparison(dict[str, Result]):
     """The result of each method, by the name it was asked by. In a notebook it shows all pictures.
 
-    A method that could not explain the model has an ``error`` in its result and no picture.
+    A method that could not explain the model has an ``error`` in its result and no picture. Where metrics were asked
+    for, each result has its ``metrics``, and ``evaluation`` holds them all with the verdict.
     """
 
     def __init__(
-        self, results: dict[str, Result], look: Look, layout: str, figsize: tuple[float, float] | None
+        self,
+        results: dict[str, Result],
+        look: Look,
+        layout: str,
+        figsize: tuple[float, float] | None,
+        evaluation: Evaluation | None = None,
     ) -> None:
         super().__init__(results)
-        self.look, self.layout, self.figsize = look, layout, figsize
+        self.look, self.layout, self.figsize, self.evaluation = look, layout, figsize, evaluation
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Which of the methods to use for this model and why; None where no metrics were asked for."""
+        return None if self.evaluation is None else self.evaluation.verdict
 
     @property
     def failures(self) -> dict[str, str]:
@@ -92,6 +107,10 @@ def compare_methods(
     threshold: float | None = None,
     output_selector: Selector | None = None,
     settings: dict[str, dict[str, Any]] | None = None,
+    metrics: bool | Sequence[str] = False,
+    metric_settings: dict[str, dict[str, Any]] | None = None,
+    bbox: Sequence[float] | None = None,
+    mask: Any = None,
     **unknown: Any,
 ) -> Comparison:
     """Ask several methods about one image; those that read one pass share it.
@@ -102,6 +121,11 @@ def compare_methods(
         layout: ``horizontal``, ``vertical`` or ``grid`` (four in a row).
         figsize: ``(width, height)`` of the picture in inches; 4 × 4 for each panel if None.
         settings: of the methods, by any of their names: ``{"ig": {"steps": 100}}``.
+        metrics: True grades every method with the usual metrics, a list of names with these; the same is graded of
+            maps that know nothing (``random``, ``centre``, ``edges``). ``result["metrics"][name]`` holds ``value``,
+            ``controls`` and ``reason``, ``comparison.verdict`` says which method to use.
+        metric_settings: of the metrics: ``{"deletion": {"steps": 20}}``.
+        bbox, mask: where the object is, in pixels of the original picture, for metrics that need it.
         model, image, target_class, colormap, alpha, save_path, dpi, return_heatmap, preprocessing, class_names, task,
             threshold, output_selector: as in :func:`seewhy.explain.predictions.explain_prediction`.
 
@@ -126,10 +150,37 @@ def compare_methods(
     errors = [answer for answer in found.values() if isinstance(answer, SeewhyError)]
     if len(errors) == len(results):
         raise errors[0]
-    comparison = Comparison(results, look, layout, figsize)
+    evaluation = None
+    if metrics:
+        evaluation = evaluate_methods(
+            model,
+            [image],
+            [name for name, answer in found.items() if not isinstance(answer, SeewhyError)],
+            None if metrics is True else metrics,
+            None if target_class is None else [target_class],
+            bboxes=None if bbox is None else [bbox],
+            masks=None if mask is None else [mask],
+            target_layer=target_layer,
+            settings={name: values for name, values in (settings or {}).items() if not _failed(found, name)},
+            metric_settings=metric_settings,
+            preprocessing=reading.recipe,
+            class_names=class_names,
+            task=task,
+            output_selector=output_selector,
+        )
+        for name, told in evaluation.of_record(0).items():
+            results[name]["metrics"] = told
+    comparison = Comparison(results, look, layout, figsize, evaluation)
     if save_path is not None:
         comparison.save(save_path)
     return comparison
+
+
+def _failed(found: Mapping[str, Explained | SeewhyError], method: str) -> bool:
+    """Whether this method, by any of its names, could not explain the picture."""
+    return any(
+        isinstance(answer, SeewhyError) and METHODS[name].name == METHODS[method].name for name, answer in found.items()
+    )
 
 
 def _explainers(
