@@ -55,9 +55,7 @@ def cumulative() -> Callable[..., Tensor]:
     def replaced(image: Tensor, baseline: Tensor, where: Tensor) -> Tensor:
         copies = []
         for one in where:
-            kept[id(image.untyped_storage())] = last = torch.where(
-                one, baseline, kept.get(id(image.untyped_storage()), image)
-            )
+            kept[image.data_ptr()] = last = torch.where(one, baseline, kept.get(image.data_ptr(), image))
             copies.append(last)
         return torch.stack(copies)
 

@@ -142,7 +142,9 @@ class Case:
         known, channels = self.adapter.normalisation_of(self.name), self.image.shape[1]
         if known is not None and len(known.std) == channels:
             return (1 / self.image.new_tensor(known.std)).expand(len(self.image), channels)
-        return self.image.flatten(1).std(dim=1, correction=0).unsqueeze(1).expand(-1, channels)
+        values = self.image.flatten(1)
+        constant = values.amax(dim=1) == values.amin(dim=1)  # the deviation of which is rounding
+        return values.std(dim=1, correction=0).masked_fill(constant, 0).unsqueeze(1).expand(-1, channels)
 
     def baseline(self, kind: str | Tensor) -> Float[Tensor, "b c *s"]:
         """What stands for "nothing there": a name of :data:`seewhy.baselines.NAMES`, or values that fit the input.

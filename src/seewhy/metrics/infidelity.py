@@ -14,7 +14,7 @@ from seewhy.metrics.asking import Asking
 from seewhy.metrics.claims import Baseline, Drops, Fill, Parts, replaced
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.nearby import NO_UNIT
-from seewhy.metrics.settings import real, whole
+from seewhy.metrics.settings import real, side, whole
 from seewhy.registry import metric
 from seewhy.values import ConfigError, nearest
 
@@ -129,11 +129,9 @@ def _of_squares(
     return torch.stack(claimed), Drops.of(score, answers).values
 
 
-def _squares(size: Sequence[int], side: int | None, samples: int, ids: Sequence[str], seed: int) -> Squares:
+def _squares(size: Sequence[int], patch: int | None, samples: int, ids: Sequence[str], seed: int) -> Squares:
     """Corners drawn evenly among those with which the square lies within the input."""
-    if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 1):
-        raise ConfigError("SW-F250", f"patch must be a whole number of places from 1 on, got {side!r}", fix="give 8")
-    wanted = max(min(size) // 4, 1) if side is None else side
+    wanted = max(min(size) // 4, 1) if patch is None else side(patch)
     sides = [min(wanted, length) for length in size]
     free = torch.tensor([length - long + 1 for length, long in zip(size, sides, strict=True)])
     squares = []

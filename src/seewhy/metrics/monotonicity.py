@@ -22,23 +22,23 @@ from seewhy.registry import metric
 )
 def monotonicity(
     image: Float[Tensor, "b c *s"],
-    probability: Asking,
+    score: Asking,
     parts: Parts,
     baseline: Baseline,
     *,
     patch: int | None = None,
     fill: Fill = "blur",
 ) -> Grade:
-    """The share of steps that move the probability as the map says, when patches come back in increasing order.
+    """The share of steps that move the score as the map says, when patches come back in increasing order.
 
     From the baseline ``fill`` the patches of ``patch`` places a side (None for the smallest of which 100 cover the
-    input) are put back one after another, the lowest value first. A step agrees if the probability does not fall where
+    input) are put back one after another, the lowest value first. A step agrees if the score does not fall where
     the map gives the patch 0 or more, and does not rise where it gives less; the paper knows no negative values. Of
     equal patches the earlier one, row by row, comes first. ``always`` in the details is the paper's yes or no: 1 where
-    the probability never falls.
+    the score never falls.
 
-    NaN where the map makes no difference between patches, or the probability never changes. Raises ``ConfigError``
-    SW-F250 and SW-F251 for the patch, ``TargetError`` SW-T60 for a question about no class.
+    NaN where the map makes no difference between patches, or the score never changes. Raises ``ConfigError``
+    SW-F250 and SW-F251 for the patch.
 
     Example:
         >>> image, weights = torch.ones(1, 1, 4), torch.tensor([3.0, -1.0, 2.0, 4.0])
@@ -59,7 +59,7 @@ def monotonicity(
         known = torch.arange(drawn.start, drawn.stop, device=image.device)
         return replaced(base[row], image[row], patches.where(turn[row] < known.unsqueeze(1)))
 
-    answers = probability.each(patches.count + 1, back)
+    answers = score.each(patches.count + 1, back)
     rounding = ROUNDING * torch.finfo(answers.dtype).eps * answers.double().abs().amax(dim=1, keepdim=True)
     steps = answers.double().diff(dim=1)
     speaks_for = claimed.gather(1, order) >= 0
@@ -69,5 +69,5 @@ def monotonicity(
         agrees.double().mean(dim=1),
         {CONSTANT_MAP: says_nothing(claims, claimed), CONSTANT_SCORE: still},
         always=(steps >= -rounding).all(dim=1).double(),
-        probabilities=answers,
+        scores=answers,
     )

@@ -32,24 +32,25 @@ from seewhy.registry import metric
     family="faithfulness",
     better="higher",
     range=(-1.0, 1.0),
-    cite="Alvarez-Melis and Jaakkola 2018, arXiv:1806.07538: probability drops and relevance scores",
+    cite="Alvarez-Melis and Jaakkola 2018, arXiv:1806.07538, faithfulness: drops and relevance of single features",
 )
 def faithfulness_estimate(
     image: Float[Tensor, "b c *s"],
-    probability: Asking,
+    score: Asking,
     parts: Parts,
     baseline: Baseline,
     *,
     patch: int | None = None,
     fill: Fill = "blur",
 ) -> Grade:
-    """The correlation between what a map claims of each patch and how far the probability falls without it.
+    """The correlation between what a map claims of each patch and how far the score falls without it.
 
     Pearson's, over all patches of ``patch`` places a side (None for the smallest of which 100 cover the input), each
-    replaced alone by the baseline ``fill``. A map of sensitivities claims its values times what is taken away. NaN
-    where the map or the probability makes no difference between patches.
+    replaced alone by the baseline ``fill``. The paper watches the probability; here it is the score that was explained,
+    which is a probability where that was the question. A map of sensitivities claims its values times what is taken
+    away. NaN where the map or the score makes no difference between patches.
 
-    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch, ``TargetError`` SW-T60 for a question about no class.
+    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch.
 
     Example:
         >>> image, weights = torch.rand(1, 1, 6), torch.randn(6)
@@ -60,11 +61,11 @@ def faithfulness_estimate(
     """
     base, patches = baseline(fill), Patches.of(image.shape[2:], patch, image.device)
     single = torch.eye(patches.count, dtype=torch.bool, device=image.device)
-    answers = probability.each(
+    answers = score.each(
         patches.count,
         lambda row, drawn: replaced(image[row], base[row], patches.where(single[drawn.start : drawn.stop])),
     )
-    claims, drops = parts(base), Drops.of(probability, answers)
+    claims, drops = parts(base), Drops.of(score, answers)
     claimed = patches.sums(claims)
     return graded(
         drops.correlation(claimed),
@@ -83,7 +84,7 @@ def faithfulness_estimate(
 )
 def monotonicity_correlation(
     image: Float[Tensor, "b c *s"],
-    probability: Asking,
+    score: Asking,
     parts: Parts,
     baseline: Baseline,
     ids: Sequence[str],
@@ -93,15 +94,15 @@ def monotonicity_correlation(
     fill: Fill = "blur",
     seed: int = 0,
 ) -> Grade:
-    """The rank correlation between a patch's magnitude and how much the probability depends on what is there.
+    """The rank correlation between a patch's magnitude and how much the score depends on what is there.
 
     Spearman's, over patches of ``patch`` places a side (None for the smallest of which 100 cover the input), between
     the magnitude that the map gives to a patch (of sensitivities: times the distance to the baseline ``fill``) and the
-    mean squared change of the probability when the patch shows something else. That is what the record shows at places
+    mean squared change of the score when the patch shows something else. That is what the record shows at places
     drawn at random, ``samples`` times; which places, ``seed`` and the record's id decide alone.
 
-    NaN where the map or the probability makes no difference between patches. Raises ``ConfigError`` SW-F250 and SW-F251
-    for the patch, SW-F252 for no samples, ``TargetError`` SW-T60 for a question about no class.
+    NaN where the map or the score makes no difference between patches. Raises ``ConfigError`` SW-F250 and SW-F251
+    for the patch, SW-F252 for no samples.
 
     Example:
         >>> image = torch.arange(6.0).reshape(1, 1, 6)
@@ -119,7 +120,7 @@ def monotonicity_correlation(
         shown = torch.stack([_elsewhere(image[row], ids[row], number, seed) for number in drawn])
         return torch.where(patches.where(single[[number // samples for number in drawn]]), shown, image[row])
 
-    claims, drops = parts(baseline(fill)), Drops.of(probability, probability.each(patches.count * samples, change))
+    claims, drops = parts(baseline(fill)), Drops.of(score, score.each(patches.count * samples, change))
     claimed, effect = patches.sums(claims), _mean_square(drops.values, samples)
     silent, deaf = says_nothing(claims, claimed), drops.constant
     return graded(spearman(claimed.abs(), effect), {CONSTANT_MAP: silent, CONSTANT_SCORE: deaf}, effect=effect)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from seewhy.metrics import settings
 from seewhy.values import ConfigError
 
 MOST: int = 100
@@ -37,9 +38,7 @@ class Patches:
         Raises ``ConfigError`` SW-F250 for a side that is no whole number from 1 on, SW-F251 for an input with less
         than two patches.
         """
-        if side is not None and (isinstance(side, bool) or not isinstance(side, int) or side < 1):
-            raise ConfigError("SW-F250", f"patch must be a whole number of places from 1 on, got {side!r}")
-        side = smallest_side(size) if side is None else side
+        side = smallest_side(size) if side is None else settings.side(side)
         number, count = torch.zeros((1,) * len(size), dtype=torch.long, device=device), 1
         for axis, length in enumerate(size):
             along = torch.arange(length, device=device) // side

@@ -23,3 +23,14 @@ def real(name: str, value: object, *, above_zero: bool = False) -> float:
         least = "above 0" if above_zero else "of 0 or more"
         raise ConfigError("SW-F253", f"{name} must be a finite number {least}, got {value!r}", fix="give such a number")
     return number
+
+
+def side(value: object) -> int:
+    """The side of a patch; raises ``ConfigError`` SW-F250 unless it is a whole number of places from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(
+            "SW-F250",
+            f"patch must be a whole number of places from 1 on, got {value!r}",
+            fix="leave it out, or give a number of places",
+        )
+    return value
