@@ -18,3 +18,16 @@ def test_every_method_is_on_the_page_once() -> None:
 
     page = (DOCS / "methods.md").read_text()
     assert {name: page.count(f"\n| `{name}`") for name in METHODS} == dict.fromkeys(METHODS, 1)
+
+
+def test_the_page_of_metrics_is_as_the_registry_writes_it() -> None:
+    page = runpy.run_path(str(DOCS / "make_metrics.py"))["page"]()
+    assert (DOCS / "metrics.md").read_text() == page, "run: python docs/make_metrics.py"
+
+
+def test_every_metric_is_on_the_page_once() -> None:
+    import seewhy.metrics  # noqa: F401  (importing the room registers every metric)
+    from seewhy.registry import METRICS
+
+    page = (DOCS / "metrics.md").read_text()
+    assert {name: page.count(f"\n| `{name}`") for name in METRICS} == dict.fromkeys(METRICS, 1)
