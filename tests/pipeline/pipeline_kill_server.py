@@ -51,9 +51,9 @@ class Journal:
 
 
 def asked_of(kind: str) -> tuple[nn.Module, Any]:
-    """A model and its data: pictures, records of several inputs, or volumes."""
+    """A model and its data: pictures (also to be graded), records of several inputs, or volumes."""
     torch.manual_seed(0)
-    if kind == "pictures":
+    if kind in ("pictures", "grades"):
         return ConvNet(channels=3, classes=10), ClutteredDigits(size=32, counts=RECORDS)
     shapes = SHAPES if kind == "inputs" else {"volume": (2, 4, 6, 6)}
     model = TwoGaps() if kind == "inputs" else GapLinear(3)
@@ -61,8 +61,9 @@ def asked_of(kind: str) -> tuple[nn.Module, Any]:
 
 
 def explain(root: Path, log: TextIO, kind: str) -> None:
-    """The run that is killed: two splits, five shards, three batches to a shard, pictures for each record."""
+    """The run that is killed: two splits, five shards, three batches to a shard, pictures or grades for each record."""
     model, data = asked_of(kind)
+    graded = kind == "grades"
     run(
         model,
         data,
@@ -70,6 +71,9 @@ def explain(root: Path, log: TextIO, kind: str) -> None:
         batch_size=2,
         shard_size=SHARD,
         target_classes="predicted",
+        generate_gradcam=not graded,
+        generate_metrics=graded,
+        metrics={"names": ["deletion", "pointing_game"], "settings": {"deletion": {"steps": 3}}},
         observer=Journal(log),
     )
 

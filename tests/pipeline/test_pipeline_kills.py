@@ -110,8 +110,14 @@ def test_killed_at_a_point_of_the_writer_it_goes_on(
     require_restored(root, whole, kills=1)
 
 
-@pytest.mark.parametrize("kind", ["inputs", "volumes"])
-@pytest.mark.parametrize("failpoint", ["file.written:13", "shard.committed:2"])
+@pytest.mark.parametrize(
+    ("kind", "failpoint"),
+    [
+        *((kind, point) for kind in ("inputs", "volumes") for point in ("file.written:13", "shard.committed:2")),
+        ("grades", "shard.committed:2"),
+        ("grades", "file.written:9"),
+    ],
+)
 def test_killed_it_goes_on_with_records_of_every_kind(
     tmp_path: Path, run_child: Runner, kind: str, failpoint: str
 ) -> None:
