@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cli_samples import TINY_VIT
 from PIL import Image
 
 from seewhy.cli.grade_table import table
@@ -153,6 +154,18 @@ def test_an_experiment_may_hold_metrics(project: Path, command: Callable[..., An
     found = values_in(root / "metrics/val_metrics.csv")
     assert ("rollout", "gini") in found
     assert (root / "embeddings/val_embeddings.pt").is_file()
+
+
+def test_the_experiment_of_metrics_grades_and_does_nothing_else(project: Path, command: Callable[..., Any]) -> None:
+    ended = command(
+        "experiment=metrics", "model=timm", "data=cluttered_digits", "model.name=vit_tiny_patch16_224",
+        "model.num_classes=10", "ckpt_path=path/to/model.ckpt", "data.size=32", "data.counts={test:2}",
+        "data.num_workers=0", "output_dir=graded", "metrics.names=[gini]", "metrics.methods=[rollout]",
+        *(f"model.kwargs.{name}={value}" for name, value in TINY_VIT.items()),
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    made = {path.relative_to("graded").parts[0] for path in Path("graded").rglob("*") if path.is_file()}
+    assert made == {".lock", "failures.json", "manifest.json", "metrics", "shards"}
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,16 @@ import seewhy
 import seewhy.metrics
 from borrowed import unchanged
 from seewhy.capture.probe import Probe
+from seewhy.data.records import Record
 from seewhy.methods.ask import Asked
 from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grading import grade
 from seewhy.models.adapter import Adapter
+from seewhy.pipeline.regions import regions_of
+from seewhy.pipeline.rehearsal import why_no_metric
+from seewhy.pipeline.subjects import MetricAsked
+from seewhy.registry import METRICS
 from seewhy.store.run_reader import RunReader
 from seewhy.targets import Logit
 from seewhy.values import SeewhyError
@@ -304,6 +309,42 @@ def test_what_cannot_be_graded_is_refused_before_anything_is_written(
     assert refused.value.code == code
     assert words in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+COMPARES = {"agreement", "label_randomization"}
+"""What they compare with, other methods or a retrained model, is not there by default."""
+
+
+@pytest.mark.parametrize("name", sorted(set(METRICS) - COMPARES))
+def test_every_metric_passes_its_rehearsal_on_a_plain_classifier(name: str) -> None:
+    adapter = Adapter(conv_net().eval(), {"image": torch.stack([image_of("a"), image_of("b")])})
+    assert why_no_metric(adapter, "image", MetricAsked(name)) == ""
+
+
+def test_a_rehearsal_asks_the_model_nothing() -> None:
+    model = conv_net().eval()
+    adapter = Adapter(model, {"image": torch.stack([image_of("a"), image_of("b")])})
+    calls: list[int] = []
+    handle = model.register_forward_hook(lambda *_: calls.append(1))
+    why_no_metric(adapter, "image", MetricAsked("deletion"))
+    why_no_metric(adapter, "image", MetricAsked("max_sensitivity"))
+    handle.remove()
+    assert calls == []
+
+
+def test_a_box_is_an_object_where_there_is_no_mask() -> None:
+    with_box = Record("a", "test", {"image": torch.zeros(1, 4, 4)}, box=(1.0, 0.0, 3.0, 2.0))
+    with_mask = Record("b", "test", {"image": torch.zeros(1, 4, 4)}, mask=np.eye(4, dtype=bool))
+    neither = Record("c", "test", {"image": torch.zeros(1, 4, 4)})
+    found, told = regions_of([with_box, with_mask, neither], (4, 4))
+    assert told == (True, True, False)
+    expected = np.zeros((4, 4), dtype=bool)
+    expected[:2, 1:3] = True
+    assert found[0].numpy().tolist() == expected.tolist()
+    assert found[1].numpy().tolist() == np.eye(4, dtype=bool).tolist()
+    assert not found[2].any()
+    _, told = regions_of([with_mask], (8, 8))
+    assert told == (False,)
 
 
 def test_labels_of_other_classes_are_refused(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ class SilentProbe(Probe):
         return torch.zeros(len(self.targets), _records(inputs), device=self.adapter.device)
 
     def capture(self, inputs: Inputs, wants: Wants, edit: Edit | None = None) -> Capture:
-        """Outputs of zeros."""
-        del wants, edit
+        """Outputs of zeros, and an embedding of zeros where one is wanted."""
+        del edit
         outputs = torch.zeros(_records(inputs), self.adapter.trace.outputs, device=self.adapter.device)
-        return Capture(outputs, self.score(inputs), self.targets)
+        return Capture(outputs, self.score(inputs), self.targets, embedding=outputs if wants.embedding else None)
 
 
 def why_no_metric(adapter: Adapter, input_name: str, asked: MetricAsked) -> str:
