@@ -35,6 +35,7 @@ def test_the_best_is_chosen_and_the_numbers_are_in_the_words() -> None:
     assert "its maps change when the weights are randomised (similarity 0.10 [0.08, 0.12], an edge map has 1.00)" in (
         found.text()
     )
+    assert "Above the controls, but behind: good." in lines
     assert "it is not surely better than a map of the middle (deletion: difference -0.01" in found.avoid["weak"]
 
 
@@ -48,10 +49,12 @@ def test_the_difference_is_that_from_the_best_control_and_the_chance_the_worst_c
 
 def test_an_edge_map_dressed_as_a_method_is_rejected_whatever_its_faithfulness() -> None:
     cheat = {**BETTER, "deletion": 0.01, "insertion": 0.99, "parameter_randomization": 1.0, "class_sensitivity": 1.0}
-    found = verdict(book({"dressed": cheat, "good": GOOD}))
+    given = book({"dressed": cheat, "good": GOOD})
+    found = verdict(given)
     assert found.use == "good"
     assert found.ranking[-1].method == "dressed"
     assert found.ranking[-1].standing == "rejected"
+    assert verdict(given, replace(RULES, sanity=())).use == "dressed"  # so that it is the rules which reject it
     assert found.avoid["dressed"] == (
         "its maps do not change when the weights are randomised (similarity 1.00 [1.00, 1.00], an edge map has 1.00); "
         "its maps are the same whatever class is asked about, so they cannot say why it is this one (similarity 1.00 "
@@ -111,6 +114,7 @@ def test_methods_that_cannot_be_told_apart_are_ties_and_the_reason_for_the_first
     found = verdict(book({"other": GOOD, "stable": {**GOOD, "average_sensitivity": 0.05}}))
     assert (found.use, found.ties) == ("stable", ("other",))
     assert found.tied[0].startswith("other cannot be told apart from stable by faithfulness (deletion: difference ")
+    assert ", p = " in found.tied[0]
     assert found.tied[0].endswith("stable is named first because its maps change less under noise")
     assert [row.standing for row in found.ranking] == ["first", "tied"]
 
@@ -127,6 +131,7 @@ def test_metrics_that_contradict_one_another_are_shown_and_not_averaged() -> Non
     left, right = {"deletion": 0.1, "insertion": 0.6}, {"deletion": 0.3, "insertion": 0.9}
     found = verdict(book({"left": left, "right": right}))
     assert {found.use, *found.ties} == {"left", "right"}  # each beats the other once: 0.2 and 0.3 are not weighed
+    assert "are each ahead by as many metrics of faithfulness as the other" in found.tied[0]
     (one,) = found.disagreements
     assert (one.metrics, one.reversed) == (("deletion", "insertion"), (("left", "right"),))
     assert "deletion has left ahead of right (difference 0.20 [" in one.words

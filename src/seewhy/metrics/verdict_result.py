@@ -93,11 +93,17 @@ class Verdict:
     disagreements: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Methods that can be trusted, but are beaten by the one to use."""
+        return tuple(row.method for row in self.ranking if row.standing == "behind")
+
     def text(self) -> str:
         """The verdict in plain words."""
         lines = [f"{self.outcome[0].upper()}{self.outcome[1:]}{',' if self.because else '.'}"]
         lines += [f"  - {'because ' if not place else ''}{one}" for place, one in enumerate(self.because)]
         lines += [f"  - {one}" for one in self.tied]
+        lines += [f"Above the controls, but behind: {', '.join(self.behind)}."] if self.behind else []
         lines += [f"Do not use {method}: {why}." for method, why in self.avoid.items()]
         lines += [f"The metrics disagree: {one.words}." for one in self.disagreements]
         lines += [f"Note: {one}." for one in self.notes]

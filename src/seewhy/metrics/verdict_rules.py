@@ -101,6 +101,7 @@ RULES: Final = Rules(
             "infidelity": "it depends on the scale of a map, and the controls have none",
             "relative_input_stability": "it depends on how small values of a map are",
             "relative_output_stability": "it depends on how small values of a map are",
+            "relative_representation_stability": "it depends on how small values of a map are",
             "local_lipschitz": "it depends on the scale of a map",
         }
     ),
@@ -119,6 +120,8 @@ BETTER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "pixel_flipping": "replacing the places it marks first lowers the score more than those {control} marks",
         "irof": "replacing the segments it marks first lowers the probability more than those {control} marks",
         "road": "imputing what it marks lowers the probability more than imputing what {control} marks",
+        "road_morf": "imputing what it marks first lowers the probability more than imputing what {control} marks",
+        "road_lerf": "imputing what it marks last lowers the probability less than imputing what {control} marks last",
         "average_drop": "what it marks keeps more of the probability than what {control} marks",
         "increase_in_confidence": "what it marks alone raises the probability more often than what {control} marks",
         "sensitivity_n": "its values go with the drop of the score more closely than those of {control}",

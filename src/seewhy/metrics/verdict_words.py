@@ -91,9 +91,12 @@ def not_above(one: Evidence, metrics: Sequence[str]) -> str:
 
 
 def tie(fought: Sequence[Duel], first: str, other: str) -> str:
-    """That two methods cannot be told apart, by the differences between them."""
-    told = [f"{duel.metric}: difference {_seen_from(first, duel)}" for duel in _between(fought, first, other)]
-    return f"{other} cannot be told apart from {first} by faithfulness ({', '.join(told)})"
+    """That neither of two methods is ahead of the other, by the differences between them."""
+    between = _between(fought, first, other)
+    told = ", ".join(f"{duel.metric}: difference {_seen_from(first, duel)}, {chance(duel.p)}" for duel in between)
+    if any(duel.winner for duel in between):
+        return f"{other} and {first} are each ahead by as many metrics of faithfulness as the other ({told})"
+    return f"{other} cannot be told apart from {first} by faithfulness ({told})"
 
 
 def preference(wins: Mapping[Family, Mapping[str, int]], costs: Mapping[str, float], first: str, other: str) -> str:
