@@ -75,6 +75,24 @@ def test_a_run_short_of_memory_writes_the_bytes_of_one_with_that_batch_size(
     assert snapshot(tmp_path / "short") == snapshot(tmp_path / "enough")
 
 
+GRADED: dict[str, Any] = {
+    "generate_embeddings": False,
+    "generate_gradcam": False,
+    "generate_attention": False,
+    "generate_metrics": True,
+    "metrics": {"names": ["deletion"], "settings": {"deletion": {"steps": 4}}},
+}
+
+
+@pytest.mark.parametrize("records", [1, 5])
+def test_grades_short_of_memory_send_fewer_changed_copies_through_the_model(tmp_path: Path, records: int) -> None:
+    model = Small(conv_net(), 2)
+    summary = seewhy.run(model, Pictures(ids(records)), tmp_path / "short", batch_size=8, **GRADED)
+    seewhy.run(plain(conv_net()), Pictures(ids(records)), tmp_path / "enough", batch_size=2, **GRADED)
+    assert summary.failures == ()
+    assert snapshot(tmp_path / "short") == snapshot(tmp_path / "enough")
+
+
 def test_enough_memory_needs_no_word(tmp_path: Path) -> None:
     summary = seewhy.run(plain(conv_net()), Pictures(ids(5)), tmp_path / "run", batch_size=4)
     assert "batch size" not in summary.choices

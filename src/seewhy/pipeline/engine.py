@@ -18,6 +18,7 @@ from seewhy.data.records import Batch, Record
 from seewhy.memory import is_out_of_memory, release
 from seewhy.models.adapter import Adapter
 from seewhy.models.heads import prediction
+from seewhy.pipeline.grading_question import GradingQuestion
 from seewhy.pipeline.questions import Qualified, Question, Seen, answer_all, facts_of, union_of_wants
 from seewhy.values import Answer, Json
 
@@ -65,6 +66,7 @@ class Engine:
         self._adapter = adapter
         self._questions = tuple(questions)
         self._wants = union_of_wants(questions)
+        self._asks_again = any(isinstance(question, GradingQuestion) for question in questions)
         self._probe = Probe(adapter, targets, tokens=tokens)
 
     def explain(self, batch: Batch) -> Iterator[Explained]:
@@ -80,10 +82,8 @@ class Engine:
             found = self._attempt(part)
             if not isinstance(found, _Fault):
                 yield from found
-            elif found.memory and len(part.records) > 1:
+            elif found.memory and self._smaller(len(part.records)):
                 release()
-                while self.batch_size >= len(part.records):
-                    self.batch_size //= 2
                 waiting.appendleft(part)
             elif len(part.records) > 1:
                 waiting.extendleft(reversed(part.parts(1)))
@@ -92,6 +92,18 @@ class Engine:
                     release()
                 stage = "memory" if found.memory else "model"
                 yield Explained(part.positions[0], part.records[0], stage=stage, error=found.reason)
+
+    def _smaller(self, records: int) -> bool:
+        """Let fewer records go through the model together than did not fit; whether that can help.
+
+        Grades send changed copies through it, ``batch_size`` of them, even for one record.
+        """
+        if records == 1 and not (self._asks_again and self.batch_size > 1):
+            return False
+        limit = records if records > 1 else self.batch_size
+        while self.batch_size >= limit:
+            self.batch_size //= 2
+        return True
 
     def _attempt(self, batch: Batch) -> list[Explained] | _Fault:
         """The results; or what went wrong, in words: the error itself would keep alive every tensor of the attempt."""
