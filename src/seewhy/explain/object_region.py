@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seewhy.data.geometry import box_to_input, mask_to_input
 from seewhy.data.records import Box
+from seewhy.metrics.masks import masks_of_boxes
 from seewhy.values import ConfigError, Geometry
 
 
@@ -31,7 +32,9 @@ def region_of(geometry: Geometry, bbox: Sequence[float] | None, mask: Any) -> Bo
     if bbox is None:
         return None
     inside = box_to_input(_box(bbox, geometry.original), geometry)
-    return _filled(inside, geometry.input)
+    if inside is None:
+        return torch.zeros(geometry.input, dtype=torch.bool)
+    return masks_of_boxes([inside], geometry.input)[0]
 
 
 def _mask(mask: Any, size: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -58,12 +61,3 @@ def _box(bbox: Sequence[float], size: tuple[int, ...]) -> Box:
             fix="give edges in pixels of the original picture, left before right and top before bottom",
         )
     return x0, y0, x1, y1
-
-
-def _filled(box: Box | None, size: tuple[int, ...]) -> Bool[Tensor, "h w"]:
-    """The pixels whose centre lies in the box."""
-    if box is None:
-        return torch.zeros(size, dtype=torch.bool)
-    x0, y0, x1, y1 = box
-    down, across = (torch.arange(length, dtype=torch.float64) + 0.5 for length in size)
-    return ((y0 <= down) & (down < y1))[:, None] & ((x0 <= across) & (across < x1))

@@ -29,7 +29,8 @@ def baselines(probe: Probe, inputs: Inputs, baseline: Baseline, *, blur_sigma: f
 
     Example:
         >>> from seewhy.models.adapter import Adapter
-        >>>         >>> x = {"image": torch.rand(2, 1, 4, 4)}
+        >>> from seewhy.pixels import Normalisation
+        >>> x = {"image": torch.rand(2, 1, 4, 4)}
         >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 4), torch.nn.Flatten())
         >>> probe = Probe(Adapter(model, x, normalisation=Normalisation((0.5,), (0.25,))), [])
         >>> baselines(probe, x, "white")["image"].unique()

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from seewhy.data.records import Box, Record
+from seewhy.data.records import Record
+from seewhy.metrics.masks import masks_of_boxes
 
 NO_MASK = "the record has no mask or box"
 
@@ -35,11 +36,5 @@ def _region(record: Record, size: tuple[int, ...]) -> Bool[Tensor, "*s"] | None:
         return torch.from_numpy(np.ascontiguousarray(record.mask, dtype=np.bool_))
     spatial = [tensor for tensor in record.inputs.values() if tensor.ndim >= 2]
     if record.mask is None and record.box is not None and len(size) == 2 and len(spatial) <= 1:
-        return _filled(record.box, size)
+        return masks_of_boxes([record.box], size)[0]
     return None
-
-
-def _filled(box: Box, size: tuple[int, ...]) -> Bool[Tensor, "h w"]:
-    x0, y0, x1, y1 = box
-    down, across = (torch.arange(length, dtype=torch.float64) + 0.5 for length in size)
-    return ((y0 <= down) & (down < y1))[:, None] & ((x0 <= across) & (across < x1))
