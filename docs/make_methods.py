@@ -37,9 +37,11 @@ def page() -> str:
     """The whole page."""
     left = list(METHODS.values())
     parts = [HEAD]
-    for family, belongs in FAMILIES.items():
+    for family, belongs in (*FAMILIES.items(), ("Others", lambda _: True)):
         members = [entry for entry in left if belongs(entry)]
         left = [entry for entry in left if entry not in members]
+        if not members:
+            continue
         rows = [row(entry) for entry in sorted(members, key=lambda entry: entry.name)]
         parts.append(
             "\n".join([f"## {family}\n", "| method | what it says | settings | source |", "|---|---|---|---|", *rows])
@@ -51,7 +53,8 @@ def row(entry: Method) -> str:
     """One method: names, first line of its documentation, settings with defaults, citation."""
     also = f" ({', '.join(f'`{name}`' for name in entry.also)})" if entry.also else ""
     settings = ", ".join(f"`{setting(name, default)}`" for name, default in entry.settings.items()) or "–"
-    named = f"`{entry.name}`{also}<br>`seewhy.{OBJECTS[entry.name]}`"
+    made = f"<br>`seewhy.{OBJECTS[entry.name]}`" if entry.name in OBJECTS else ""
+    named = f"`{entry.name}`{also}{made}"
     return "| " + " | ".join([named, entry.purpose.replace("``", "`"), settings, entry.cite]) + " |"
 
 
