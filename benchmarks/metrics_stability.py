@@ -47,7 +47,7 @@ def ours(model: nn.Module, metric: str, records: int) -> Call:
     keys = tuple(map(str, range(records)))
 
     def run() -> list[float]:
-        probe, _ = Probe(adapter, [Logit(CLASS)]).settled(inputs)
+        probe = Probe(adapter, [Logit((CLASS,) * records)])
         case = Case(probe, inputs, asked(probe, inputs).target(), asked, contributes=False, keys=keys)
         return grade(metric, case, samples=SAMPLES, radius=RADIUS).values.tolist()
 
