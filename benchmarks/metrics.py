@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from seewhy.capture.probe import Probe
 from seewhy.methods.ask import Asked
 from seewhy.metrics import deletion, pixel_flipping, region_perturbation  # noqa: F401  (importing them registers them)
-from seewhy.metrics.case import CHUNK, Case
+from seewhy.metrics.case import AT_ONCE_ON_CPU, Case
 from seewhy.metrics.grading import grade
 from seewhy.metrics.imputation import imputed
 from seewhy.models.adapter import Adapter
@@ -40,7 +40,7 @@ def picture() -> Tensor:
     return torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def case_on(model: nn.Module, chunk_size: int = CHUNK) -> Callable[[], Case]:
+def case_on(model: nn.Module, chunk_size: int = AT_ONCE_ON_CPU) -> Callable[[], Case]:
     """A fresh case of one picture and its Grad-CAM, so that nothing is remembered from another round."""
     inputs = {"image": picture()}
     probe, _ = Probe(Adapter(model, inputs), [Logit(CLASS)]).settled(inputs)

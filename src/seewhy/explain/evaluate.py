@@ -17,7 +17,6 @@ from seewhy.explain.object_region import region_of
 from seewhy.explain.prepared import Prepared, chunks_of_one_shape, each_image, prepare
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
-from seewhy.metrics.case import CHUNK
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.usual import usual_metrics
 from seewhy.models.outputs import Selector
@@ -102,7 +101,7 @@ def _grade_batch(
         if name in sheet.failures:
             continue
         try:
-            case, passes = case_for(ready_for(explainer, prepared, classes), mask=mask, chunk_size=CHUNK)
+            case, passes = case_for(ready_for(explainer, prepared, classes), mask=mask)
         except SeewhyError as error:
             sheet.failures[name] = error
             continue

@@ -27,7 +27,7 @@ from seewhy.explain.graded_case import case_for, ready_for
 from seewhy.explain.object_region import region_of
 from seewhy.explain.prepared import ImageLike, prepare
 from seewhy.explain.reading import require_model
-from seewhy.metrics.case import CHUNK, Case
+from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grade import Grade
 from seewhy.metrics.grading import grade
@@ -57,7 +57,7 @@ class ExplanationMetrics:
         explainer: what is graded: an explainer of this model, or a method's name; Grad-CAM if None.
         use_cuda: accepted for compatibility: the model is asked where it is.
         controls: False leaves the controls out, and saves their passes.
-        chunk_size: changed copies of the picture that go through the model together.
+        chunk_size: changed copies of the picture that go through the model together; as many as suit the device if None.
         seed: decides noise and random choices.
 
     Raises:
@@ -78,7 +78,7 @@ class ExplanationMetrics:
         use_cuda: bool = True,
         *,
         controls: bool = True,
-        chunk_size: int = CHUNK,
+        chunk_size: int | None = None,
         seed: int = 0,
     ) -> None:
         del use_cuda

@@ -18,7 +18,7 @@ from seewhy.explain.explainer import Explainer
 from seewhy.explain.given_inputs import stacked
 from seewhy.explain.head import head_of
 from seewhy.explain.prepared import Prepared
-from seewhy.metrics.case import CHUNK, Case
+from seewhy.metrics.case import Case
 
 
 def ready_for(explainer: Explainer, prepared: Sequence[Prepared], classes: Sequence[Any]) -> Ready:
@@ -34,7 +34,7 @@ def case_for(
     *,
     mask: Bool[Tensor, "b *s"] | None = None,
     ids: Sequence[str] = (),
-    chunk_size: int = CHUNK,
+    chunk_size: int | None = None,
 ) -> tuple[Case, float]:
     """The case of one input, and how many passes a record cost; ``name`` may be left out where there is one input.
 

@@ -22,8 +22,13 @@ from seewhy.models.heads import Task
 from seewhy.targets import BinaryLogit, Logit
 from seewhy.values import ConfigError
 
-CHUNK: int = 16
-"""Changed copies that go through the model together where nobody says."""
+AT_ONCE_ON_CPU, AT_ONCE_ON_GPU = 8, 64
+"""Changed copies that go through the model together where nobody says: beyond it a processor's cache overflows."""
+
+
+def copies_at_once(adapter: Adapter) -> int:
+    """How many changed copies go through a model together where nobody says."""
+    return AT_ONCE_ON_CPU if adapter.device.type == "cpu" else AT_ONCE_ON_GPU
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,17 @@ class Case:
     keys: Sequence[str] = ()
     mask_given: Bool[Tensor, "b *s"] | None = None
     rivals: Mapping[str, Float[Tensor, "b *t"]] = field(default_factory=dict)
-    chunk_size: int = CHUNK
+    chunk_size: int | None = None
 
     @property
     def adapter(self) -> Adapter:
         """The traced model."""
         return self.probe.adapter
+
+    @property
+    def at_once(self) -> int:
+        """How many changed copies go through the model together at most."""
+        return copies_at_once(self.adapter) if self.chunk_size is None else self.chunk_size
 
     @property
     def target(self) -> Target:
@@ -200,7 +210,7 @@ class Case:
         def ask(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float[Tensor, "n k"]:
             return self.probe.asking([]).capture(self._with(images, rows), Wants()).outputs
 
-        return Asking(ask, ask(self.image, range(len(self.image))), self.chunk_size)
+        return Asking(ask, ask(self.image, range(len(self.image))), self.at_once)
 
     @cached_property
     def representation(self) -> Asking:
@@ -220,7 +230,7 @@ class Case:
                 )
             return found
 
-        return Asking(ask, ask(self.image, range(len(self.image))), self.chunk_size)
+        return Asking(ask, ask(self.image, range(len(self.image))), self.at_once)
 
     @cached_property
     def explain(self) -> Asking:
@@ -229,7 +239,7 @@ class Case:
         def ask(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float[Tensor, "n *s"]:
             return self._explained(self.probe.take(rows), self._with(images, rows))
 
-        return Asking(ask, self.maps, self.chunk_size)
+        return Asking(ask, self.maps, self.at_once)
 
     def explain_class(self, classes: Sequence[int]) -> Float[Tensor, "b *s"]:
         """The same explanation of another class for each record."""
@@ -259,7 +269,7 @@ class Case:
             return probe.take(rows).score(self._with(images, rows))[0]
 
         clean = probe.score(self.inputs)[0]
-        return Asking(ask, clean, self.chunk_size)
+        return Asking(ask, clean, self.at_once)
 
     def _with(self, images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Inputs:
         """Changed copies of the graded input, beside the other inputs of the same records."""

@@ -82,7 +82,7 @@ class ControlCase(Case):
         def ask(images: Float[Tensor, "n c *s"], rows: Sequence[int]) -> Float[Tensor, "n *s"]:
             return CONTROLS[self.control](images, [self.ids[row] for row in rows])
 
-        return Asking(ask, self.maps, self.chunk_size)
+        return Asking(ask, self.maps, self.at_once)
 
     def explain_class(self, classes: Sequence[int]) -> Float[Tensor, "b *s"]:
         """The same map: a control is about no class."""

@@ -16,7 +16,7 @@ from seewhy.capture.probe import Probe
 from seewhy.core import Attribution, Explanation, Inputs, Target, Wants
 from seewhy.memory import is_out_of_memory
 from seewhy.methods.scale import scale_of
-from seewhy.metrics.case import CHUNK, Case
+from seewhy.metrics.case import Case, copies_at_once
 from seewhy.metrics.controls import controlled
 from seewhy.metrics.grading import grade
 from seewhy.pipeline.grading_settings import About
@@ -160,7 +160,7 @@ class Graded:
             contributes=asked is None or asked.method.contributes,
             keys=tuple(self.seen.records[row].record_id for row in self.rows),
             mask_given=mask,
-            chunk_size=min(CHUNK, self.seen.batch_size),
+            chunk_size=min(copies_at_once(self.seen.adapter), self.seen.batch_size),
         )
         return controlled(case, self.question.subject.name) if asked is None else case
 
