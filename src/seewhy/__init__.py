@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from seewhy.explain.clips import explain_clip as explain_clip
     from seewhy.explain.comparison import Comparison as Comparison
     from seewhy.explain.comparison import compare_methods as compare_methods
+    from seewhy.explain.detection import explain_detection as explain_detection
     from seewhy.explain.evaluate import evaluate_methods as evaluate_methods
     from seewhy.explain.evaluation import Evaluation as Evaluation
-    from seewhy.explain.explanation_metrics import ExplanationMetrics as ExplanationMetrics
-    from seewhy.explain.detection import explain_detection as explain_detection
     from seewhy.explain.explainer import Explainer as Explainer
     from seewhy.explain.explainers import KPCACAM as KPCACAM
     from seewhy.explain.explainers import LIME as LIME
@@ -73,6 +72,7 @@ if TYPE_CHECKING:
     from seewhy.explain.explainers import TestTimeAugmentation as TestTimeAugmentation
     from seewhy.explain.explainers import VarGrad as VarGrad
     from seewhy.explain.explainers import XGradCAM as XGradCAM
+    from seewhy.explain.explanation_metrics import ExplanationMetrics as ExplanationMetrics
     from seewhy.explain.loading import load_image as load_image
     from seewhy.explain.loading import load_model as load_model
     from seewhy.explain.prediction_table import save_predictions as save_predictions

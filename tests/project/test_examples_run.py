@@ -26,6 +26,9 @@ PROMISED = {
         "training/csv/metrics.csv", "training/csv/interpretation/epoch_2/sample_3.png", "maps_by_activation.png",
         "maps_by_variance.png", "maps_by_random.png", "layers.png", "field.png",
     ),
+    "interpretation/interpretation_metrics_demo.py": (
+        "one_explanation.json", "curves.png", "comparison.png", "evaluation.json", "verdict.md", "grades.png",
+    ),
     "features/feature_inspection_demo.py": (
         "channels.png", "channels_by_peak.png", "layers.png", "receptive_field.png", "top_records.png",
         "maps/features_b1_t0.pkl", "maps/stem_b0_t0.png",

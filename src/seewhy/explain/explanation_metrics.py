@@ -57,7 +57,7 @@ class ExplanationMetrics:
         explainer: what is graded: an explainer of this model, or a method's name; Grad-CAM if None.
         use_cuda: accepted for compatibility: the model is asked where it is.
         controls: False leaves the controls out, and saves their passes.
-        chunk_size: changed copies of the picture that go through the model together; as many as suit the device if None.
+        chunk_size: changed copies of the picture that go through the model together; what suits the device if None.
         seed: decides noise and random choices.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Grades maps: by what the model does, by where the object is, by itself. Importing this room registers every metric."""
+"""Grades maps by what the model does, where the object is, and themselves. Importing it registers every metric."""
 
 from importlib import import_module
 from pkgutil import iter_modules
