@@ -74,11 +74,15 @@ def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -
 
 
 def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [words[0] for words in commands("seewhy")] == ["explain", "layers", "selftest"]
-    assert [seewhy(words) for words in commands("seewhy")] == [0, 0, 0]
+    assert [words[0] for words in commands("seewhy")] == ["explain", "layers", "selftest", "evaluate", "metrics"]
+    assert [seewhy(words) for words in commands("seewhy")] == [0] * 5
     written = sorted(path.name for path in (newcomer / "explanations").iterdir())
     assert written == ["0001_gradcam.png", "0001_integrated_gradients.png"]
-    assert "target layer     layer4" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "target layer     layer4" in told.out
+    assert "edges (control)" in told.out + told.err
+    graded = sorted(path.name for path in (newcomer / "evaluation" / "metrics").iterdir())
+    assert graded == ["summary.json", "test_metrics.csv", "verdict.json", "verdict.md"]
 
 
 @pytest.mark.filterwarnings("ignore:no positive evidence:UserWarning")
@@ -128,3 +132,11 @@ def test_the_gradcam_commands_of_the_readme_work(newcomer: Path) -> None:
     (session,) = (newcomer / "eyes" / "sessions").iterdir()
     statistics = json.loads((session / "reports" / "overall_statistics.json").read_text())
     assert statistics["splits"]["val"]["samples_processed"] == 4
+
+
+def test_the_readme_counts_metrics_right() -> None:
+    import seewhy.metrics  # noqa: F401  (importing the room registers every metric)
+    from seewhy.registry import METRICS
+
+    (told,) = re.findall(r"any of (\d+) metrics", README)
+    assert int(told) == len(METRICS)

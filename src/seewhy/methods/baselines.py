@@ -28,6 +28,7 @@ def baselines(probe: Probe, inputs: Inputs, baseline: Baseline, *, blur_sigma: f
     for a tensor that does not fit.
 
     Example:
+        >>> import torch
         >>> from seewhy.models.adapter import Adapter
         >>> from seewhy.pixels import Normalisation
         >>> x = {"image": torch.rand(2, 1, 4, 4)}
