@@ -196,3 +196,17 @@ def test_a_resnet_50_has_finite_values_at_every_stage(method: str) -> None:
         found = grade("parameter_randomization", case, order=order)
         assert found.reasons == (None, None)
         assert all(bool(detail.isfinite().all()) for detail in found.details.values())
+
+
+def test_one_output_gives_two_classes_the_same_magnitude() -> None:
+    """What speaks for the one speaks against the other: a map of magnitudes cannot differ, and is not blamed for it."""
+    from cases import case_of
+
+    from seewhy.targets import BinaryLogit
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(72, 1))
+    inputs = {"image": torch.randn(2, 1, 8, 8)}
+    signed = case_of(model, inputs, target=BinaryLogit())
+    assert grade("class_sensitivity", signed).values.tolist() == pytest.approx([-1.0, -1.0])
+    found = grade("class_sensitivity", case_of(model, inputs, "saliency", target=BinaryLogit(), scale="magnitude"))
+    assert all(reason is not None and "one output" in reason for reason in found.reasons)

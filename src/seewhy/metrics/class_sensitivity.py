@@ -20,6 +20,7 @@ from seewhy.values import ConfigError, nearest
 
 Against = Literal["random", "least_likely", "all"]
 AGAINST: tuple[Against, ...] = ("random", "least_likely", "all")
+ONE_OUTPUT = "one output decides between two classes, so the map's magnitude is the same for both"
 ExplainClass = Callable[[Sequence[int]], Float[Tensor, "b *s"]]
 
 
@@ -54,9 +55,10 @@ def class_sensitivity(
     classes that exclude each other have by right. The seed of this project called it data randomisation; that is
     another thing (:func:`seewhy.metrics.label_randomization.label_randomization`).
 
-    Details: ``others`` ``(B, n)`` the classes, ``similarities`` ``(B, n)``. NaN for a constant map, and where another
-    class's map is not finite; one that is constant counts as different, 0. Raises ``ConfigError`` SW-F271 for an
-    unknown ``against`` or similarity, SW-F252 for less than one sample, SW-F277 for a model of one class, SW-F225 for a
+    Details: ``others`` ``(B, n)`` the classes, ``similarities`` ``(B, n)``. NaN for a constant map, where another
+    class's map is not finite, and for magnitudes where one output decides between two classes, which have the same
+    one. A map that is constant for another class counts as different, 0. Raises ``ConfigError`` SW-F271 for an unknown
+    ``against`` or similarity, SW-F252 for less than one sample, SW-F277 for a model of one class, SW-F225 for a
     question about none.
 
     Example:
@@ -71,10 +73,12 @@ def class_sensitivity(
     seen = as_read(maps, scale)
     likeness(seen, seen, similarity)  # refused before the model is asked
     others = _others(against, samples, classes, class_count, outputs, ids, seed)
+    one_output = outputs.clean.shape[1] == 1 and scale == "magnitude"
     found = torch.stack(
         [likeness(seen, as_read(explain_class(one.tolist()), scale), similarity) for one in others.unbind(dim=1)], dim=1
     )
-    return graded(found.mean(dim=1), undefined(seen, found, similarity), similarities=found, others=others)
+    without = {ONE_OUTPUT: torch.full((len(found),), one_output)} | undefined(seen, found, similarity)
+    return graded(found.mean(dim=1), without, similarities=found, others=others)
 
 
 def _others(

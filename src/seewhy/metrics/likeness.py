@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
+import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
@@ -42,7 +44,6 @@ def likeness(
     similarity, SW-F261 for oriented gradients of what is no picture.
 
     Example:
-        >>> import torch
         >>> map = torch.tensor([[1.0, 2.0, 3.0]])
         >>> [round(likeness(map, other).item(), 6) for other in (2 * map, 0 * map)]
         [1.0, 0.0]
@@ -56,6 +57,9 @@ def likeness(
             fix="use one of these",
         )
     seen, compared = (_seen(each, similarity) for each in (maps, other))
+    if similarity in possible(maps) and torch.equal(maps, other):  # as of a control, at every stage
+        without = is_constant(seen) | ~_finite(seen)
+        return torch.ones(len(maps), dtype=torch.float64, device=maps.device).masked_fill(without, math.nan)
     faded = _finite(compared) & is_constant(compared) & _finite(seen) & ~is_constant(seen)
     return MEASURES[similarity](maps, other).masked_fill(faded, 0.0)
 
