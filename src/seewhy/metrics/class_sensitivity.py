@@ -29,7 +29,7 @@ ExplainClass = Callable[[Sequence[int]], Float[Tensor, "b *s"]]
     family="randomization",
     better="lower",
     range=(-1.0, 1.0),
-    cite="Sixt et al. 2020, arXiv:1912.09818, section 4 (random logit)",
+    cite="Sixt et al. 2020, arXiv:1912.09818 (random logit test)",
     also=("random_logit", "data_randomization"),
 )
 def class_sensitivity(

@@ -21,7 +21,7 @@ from seewhy.values import ConfigError
     family="randomization",
     better="lower",
     range=(-1.0, 1.0),
-    cite="Adebayo et al. 2018, arXiv:1810.03292, section 5",
+    cite="Adebayo et al. 2018, arXiv:1810.03292 (data randomization test)",
 )
 def label_randomization(
     maps: Float[Tensor, "b *s"],

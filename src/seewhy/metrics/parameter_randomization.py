@@ -27,7 +27,7 @@ ORDERS: tuple[Order, ...] = ("cascading", "independent")
     family="randomization",
     better="lower",
     range=(-1.0, 1.0),
-    cite="Adebayo et al. 2018, arXiv:1810.03292, section 4",
+    cite="Adebayo et al. 2018, arXiv:1810.03292 (model parameter randomization test)",
     also=("model_parameter_randomization",),
 )
 def parameter_randomization(
@@ -45,9 +45,8 @@ def parameter_randomization(
     """How much of a map is left when the model's weights are drawn afresh: 1 for an edge detector, about 0 for noise.
 
     Blocks of the model, at most ``blocks``, are drawn afresh by their modules' own schemes, from the outputs to the
-    input. ``cascading``: one after the other, and the value is the similarity when nothing trained is left (section
-    4.1 of the paper); ``independent``: each alone, and the value is the mean over blocks (section 4.2). ``repeats``
-    draws are averaged. The similarity is that of what a reader sees, at the map's own resolution: the map, or its
+    input. ``cascading``: one after the other, and the value is the similarity when nothing trained is left;
+    ``independent``: each alone, and the value is the mean over blocks. ``repeats`` draws are averaged. The similarity is that of what a reader sees, at the map's own resolution: the map, or its
     magnitude where a method's sign says nothing of the class. A map that became constant counts as changed, 0.
 
     The model given is only copied, never written to. Weights depend on ``seed`` alone, so that a record's value depends
