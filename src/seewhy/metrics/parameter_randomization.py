@@ -46,8 +46,9 @@ def parameter_randomization(
 
     Blocks of the model, at most ``blocks``, are drawn afresh by their modules' own schemes, from the outputs to the
     input. ``cascading``: one after the other, and the value is the similarity when nothing trained is left;
-    ``independent``: each alone, and the value is the mean over blocks. ``repeats`` draws are averaged. The similarity is that of what a reader sees, at the map's own resolution: the map, or its
-    magnitude where a method's sign says nothing of the class. A map that became constant counts as changed, 0.
+    ``independent``: each alone, and the value is the mean over blocks. ``repeats`` draws are averaged. The similarity
+    is that of what a reader sees, at the map's own resolution: the map, or its magnitude where a method's sign says
+    nothing of the class. A map that became constant counts as changed, 0.
 
     The model given is only copied, never written to. Weights depend on ``seed`` alone, so that a record's value depends
     on no other record. Details: ``spearman``, ``spearman_magnitude``, ``ssim`` and ``hog`` (of pictures) ``(B,
