@@ -29,7 +29,7 @@ def broken_layercam(monkeypatch: pytest.MonkeyPatch) -> None:
         return (activations * gradients.relu()).sum(dim=1) - activations.mean()
 
     entry = replace(METHODS["layercam"], function=broken)
-    monkeypatch.setattr(METHODS, "_methods", {**METHODS._methods, "layercam": entry})
+    monkeypatch.setattr(METHODS, "_entries", {**METHODS._entries, "layercam": entry})
 
 
 def test_methods_that_are_right_end_with_0_and_a_verdict_for_each_check(capsys: pytest.CaptureFixture[str]) -> None:
