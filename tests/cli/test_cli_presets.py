@@ -81,7 +81,9 @@ def test_the_defaults_the_issue_names() -> None:
     config = composed()
     assert (config["model"]["kind"], config["model"]["backbone"]) == ("mae_vit", "vit_base_patch16")
     assert (config["data"]["kind"], config["data"]["batch_size"], config["data"]["num_workers"]) == ("cmr_acdc", 32, 4)
-    assert (config["shard_size"], config["target_classes"], config["accelerator"]) == (256, "auto", "auto")
+    assert (config["shard_size"], config["target_classes"], config["accelerator"]) == (None, "auto", "auto")
+    assert (Settings().committed_together, Settings(generate_metrics=True).committed_together) == (256, 8)
+    assert Settings(generate_metrics=True, shard_size=64).committed_together == 64
 
 
 def test_the_known_keys_hold_those_of_every_group() -> None:

@@ -128,9 +128,9 @@ def make_plan(
     split_order = list(dict.fromkeys(ref.split for ref in index))
     ordered = sorted(groups.items(), key=lambda item: (split_order.index(item[0][0]), item[0][1]))
     chunks = [
-        Chunk(split, lacking, tuple(positions[start : start + settings.shard_size]))
+        Chunk(split, lacking, tuple(positions[start : start + settings.committed_together]))
         for (split, _), (lacking, positions) in ordered
-        for start in range(0, len(positions), settings.shard_size)
+        for start in range(0, len(positions), settings.committed_together)
     ]
     return Plan(tuple(chunks), tuple(selected), reused)
 

@@ -17,6 +17,8 @@ BEST_CLASSES = 5
 
 Chosen = Literal["auto", "all", "predicted"]
 Classes = Chosen | tuple[int | str, ...]
+EXPLAINED_TOGETHER, GRADED_TOGETHER = 256, 8
+"""Records committed together where nobody says."""
 _KINDS = ("generate_embeddings", "generate_gradcam", "generate_attention", "generate_metrics")
 _LISTS = ("splits", "record_id", "target_classes", "attention_layers", "frames_first")
 
@@ -31,7 +33,7 @@ class Settings:
     ``attention_layers`` counts attention layers from 0, negative from the end. ``batch_size`` is the most records that
     go through the model together: where memory does not suffice it is halved until they fit. ``frames_first`` names the
     inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
-    what a kill can cost at most. ``metrics`` says what ``generate_metrics`` grades, and by what
+    what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what ``generate_metrics`` grades, and by what
     (:class:`seewhy.pipeline.grading_settings.Grading`).
     """
 
@@ -49,7 +51,7 @@ class Settings:
     batch_size: int = 32
     num_workers: int = 0
     max_records: int | None = None
-    shard_size: int = 256
+    shard_size: int | None = None
     seed: int = 0
     precision: Precision = "32"
     retry_failed: bool = False
@@ -83,7 +85,8 @@ class Settings:
     def __post_init__(self) -> None:
         _at_least("batch_size", self.batch_size, 1)
         _at_least("num_workers", self.num_workers, 0)
-        _at_least("shard_size", self.shard_size, 1)
+        if self.shard_size is not None:
+            _at_least("shard_size", self.shard_size, 1)
         _at_least("writer_threads", self.writer_threads, 1)
         _at_least("seed", self.seed, 0)
         if self.max_records is not None:
@@ -102,6 +105,12 @@ class Settings:
                 "nothing is asked: embeddings, Grad-CAM, attention and metrics are all off",
                 fix=f"set one of {', '.join(_KINDS)} to true",
             )
+
+    @property
+    def committed_together(self) -> int:
+        """How many records form a shard: grading takes hundreds of passes a record, so that few are put at risk."""
+        usual = GRADED_TOGETHER if self.generate_metrics else EXPLAINED_TOGETHER
+        return usual if self.shard_size is None else self.shard_size
 
     def _check_lists(self) -> None:
         for name in (*_LISTS, "target_layer"):
