@@ -11,6 +11,7 @@ from torch import nn
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.capture.probe import Probe
 from seewhy.methods.ask import Asked
+from seewhy.methods.scale import contributes_of
 from seewhy.models.adapter import Adapter
 from seewhy.registry import METHODS
 from seewhy.targets import Logit
@@ -46,3 +47,19 @@ def test_of_twice_the_input_parts_of_a_score_without_bias_are_twice_as_large_and
     grown = 2 if METHODS[name].contributes else 1
     assert torch.allclose(two, grown * one, rtol=1e-4, atol=1e-6)
     assert one.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "parts"),
+    [
+        ("smoothgrad", {}, False),
+        ("smoothgrad", {"of": "gradcam"}, True),
+        ("vargrad", {"of": "gradcam"}, False),
+        ("tta", {"of": "saliency"}, False),
+        ("mean_of_methods", {"of": ["gradcam", "saliency"]}, False),
+        ("captum.Saliency", {}, False),
+        ("captum.IntegratedGradients", {}, True),
+    ],
+)
+def test_a_method_over_others_claims_what_they_claim(name: str, settings: dict[str, Any], parts: bool) -> None:
+    assert contributes_of(METHODS[name], settings) is parts

@@ -13,11 +13,11 @@ from torch import Tensor
 from seewhy.capture.counting import CountingProbe
 from seewhy.core import Inputs
 from seewhy.explain.answering import Ready
-from seewhy.explain.explained import scale_of
 from seewhy.explain.explainer import Explainer
 from seewhy.explain.given_inputs import stacked
 from seewhy.explain.head import head_of
 from seewhy.explain.prepared import Prepared
+from seewhy.methods.scale import contributes_of, scale_of
 from seewhy.metrics.case import Case
 
 
@@ -52,7 +52,7 @@ def case_for(
         ready.asked,
         name=next(iter(found.maps)) if name is None else name,
         scale=scale_of(ready.asked.method, ready.asked.settings),
-        contributes=ready.asked.method.contributes,
+        contributes=contributes_of(ready.asked.method, ready.asked.settings),
         task=ready.head.task,
         keys=tuple(ids) or ids_of(ready.inputs),
         mask_given=mask,

@@ -15,7 +15,7 @@ from seewhy.capture.counting import CountingProbe
 from seewhy.capture.probe import Probe
 from seewhy.core import Attribution, Explanation, Inputs, Target, Wants
 from seewhy.memory import is_out_of_memory
-from seewhy.methods.scale import scale_of
+from seewhy.methods.scale import contributes_of, scale_of
 from seewhy.metrics.case import Case, copies_at_once
 from seewhy.metrics.controls import controlled
 from seewhy.metrics.grading import grade
@@ -157,7 +157,7 @@ class Graded:
             _explains_nothing if asked is None else asked,
             name=name,
             scale="positive" if asked is None else scale_of(asked.method, asked.settings),
-            contributes=asked is None or asked.method.contributes,
+            contributes=asked is None or contributes_of(asked.method, asked.settings),
             keys=tuple(self.seen.records[row].record_id for row in self.rows),
             mask_given=mask,
             chunk_size=min(copies_at_once(self.seen.adapter), self.seen.batch_size),

@@ -33,7 +33,8 @@ class Settings:
     ``attention_layers`` counts attention layers from 0, negative from the end. ``batch_size`` is the most records that
     go through the model together: where memory does not suffice it is halved until they fit. ``frames_first`` names the
     inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
-    what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what ``generate_metrics`` grades, and by what
+    what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what
+    ``generate_metrics`` grades, and by what
     (:class:`seewhy.pipeline.grading_settings.Grading`).
     """
 
