@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +20,12 @@ WEAK = {"deletion": 0.41, "insertion": 0.49, "road": 0.09, "average_sensitivity"
 
 def test_the_best_is_chosen_and_the_numbers_are_in_the_words() -> None:
     found = verdict(book({"good": GOOD, "better": BETTER, "weak": WEAK}))
-    assert (found.use, found.ties, list(found.avoid)) == ("better", (), ["weak"])
+    assert (found.use, found.ties, list(found.unproven)) == ("better", (), ["weak"])
+    assert found.avoid == {}
     assert [(row.method, row.standing, row.wins) for row in found.ranking] == [
         ("better", "first", 1),
         ("good", "behind", -1),
-        ("weak", "not above the controls", None),
+        ("weak", "not shown", None),
     ]
     lines = found.text().splitlines()
     assert lines[0] == "Use better for this model (24 records),"
@@ -32,11 +34,13 @@ def test_the_best_is_chosen_and_the_numbers_are_in_the_words() -> None:
         "marks (deletion: difference 0.30 [0.2"
     )
     assert lines[1].endswith("], p = 0.0003, 24 records)")  # 9 comparisons, each seen once of 2¹⁵ + 1
-    assert "its maps change when the weights are randomised (similarity 0.10 [0.08, 0.12], an edge map has 1.00)" in (
-        found.text()
-    )
+    assert (
+        "its maps change when the weights are randomised (magnitude of the similarity 0.10 [0.08, 0.12], an edge map "
+        "has 1.00)"
+    ) in found.text()
     assert "Above the controls, but behind: good." in lines
-    assert "it is not surely better than a map of the middle (deletion: difference -0.01" in found.avoid["weak"]
+    assert "it is not shown to be better than a map of the middle (deletion: difference -0.01" in found.unproven["weak"]
+    assert any(line.startswith("Unproven is weak: it is not shown to be better than a map of") for line in lines)
 
 
 def test_the_difference_is_that_from_the_best_control_and_the_chance_the_worst_corrected() -> None:
@@ -56,7 +60,8 @@ def test_an_edge_map_dressed_as_a_method_is_rejected_whatever_its_faithfulness()
     assert found.ranking[-1].standing == "rejected"
     assert verdict(given, replace(RULES, sanity=())).use == "dressed"  # so that it is the rules which reject it
     assert found.avoid["dressed"] == (
-        "its maps do not change when the weights are randomised (similarity 1.00 [1.00, 1.00], an edge map has 1.00); "
+        "its maps do not change when the weights are randomised (magnitude of the similarity 1.00 [1.00, 1.00], an "
+        "edge map has 1.00); "
         "its maps are the same whatever class is asked about, so they cannot say why it is this one (similarity 1.00 "
         "[1.00, 1.00], an edge map has 1.00)"
     )
@@ -75,7 +80,8 @@ def test_a_map_that_is_right_by_construction_is_caught() -> None:
 def test_a_map_that_nearly_ignores_the_weights_is_rejected_and_the_limit_is_half_the_edge_maps() -> None:
     found = verdict(book({"guided": {**BETTER, "parameter_randomization": 0.97}, "good": GOOD}))
     assert found.avoid["guided"].startswith(
-        "its maps do not change when the weights are randomised (similarity 0.97 [0.95, 0.99], an edge map has 1.00)"
+        "its maps do not change when the weights are randomised (magnitude of the similarity 0.97 [0.95, 0.99], an "
+        "edge map has 1.00)"
     )
     states = {
         level: verdict(book({"one": {**GOOD, "parameter_randomization": level}})).ranking[0].evidence.sanity[0].state
@@ -96,18 +102,27 @@ def test_a_map_for_every_class_is_rejected_for_that_alone() -> None:
 def test_nothing_is_recommended_where_no_method_is_above_the_controls() -> None:
     found = verdict(book({"weak": WEAK, "worse": {**WEAK, "deletion": 0.6, "insertion": 0.2, "road": -0.2}}))
     assert found.use is None
-    assert found.text().startswith("None of these can be trusted here: no method is above the controls (24 records).")
+    assert found.text().startswith(
+        "None of these can be trusted here: no method is above every control by most metrics of faithfulness (24 "
+        "records)."
+    )
     assert "it is worse than a map of the middle (deletion: difference -0.20" in found.avoid["worse"]
-    assert {row.standing for row in found.ranking} == {"not above the controls"}
+    assert [row.standing for row in found.ranking] == ["not shown", "not above the controls"]
+    assert "Do not use worse: " in found.text()
+    assert "Do not use weak" not in found.text()
 
 
 def test_better_by_half_of_the_metrics_is_no_majority() -> None:
     half = {"deletion": 0.2, "insertion": 0.5}
-    assert verdict(book({"half": half})).use is None
+    found = verdict(book({"half": half}))
+    assert found.use is None
+    assert found.outcome.endswith("by most metrics of faithfulness (24 records); half is only by deletion")
+    assert found.unproven["half"].endswith("it is above every control only by deletion")
+    assert list(verdict(book({"half": {**half, "insertion": 0.2}})).avoid) == ["half"]  # cannot be by most any more
     assert verdict(book({"half": half}), replace(RULES, majority=0.4)).use == "half"
     two_of_three = verdict(book({"most": {"deletion": 0.2, "insertion": 0.5, "road": 0.3}}))
     assert two_of_three.use == "most"
-    assert any(note.startswith("most: it is not surely better than a map of the middle") for note in two_of_three.notes)
+    assert any(note.startswith("most: it is not shown to be better than a map of") for note in two_of_three.notes)
 
 
 def test_methods_that_cannot_be_told_apart_are_ties_and_the_reason_for_the_first_is_told() -> None:
@@ -124,6 +139,8 @@ def test_of_equals_the_cheaper_is_named_first_then_the_one_given_first() -> None
     by_cost = verdict(replace(book(equal), costs={"dear": 50.0, "cheap": 2.0}))
     assert (by_cost.use, by_cost.ties) == ("cheap", ("dear",))
     assert by_cost.tied[0].endswith("cheap is named first because it takes 2 passes through the model, not 50")
+    unknown = verdict(replace(book(equal), costs={"dear": np.nan, "cheap": 2.0}))
+    assert unknown.tied[0].endswith("it takes 2 passes through the model, not an unknown number of")
     assert verdict(book(equal)).tied[0].endswith("dear is named first because it was given first")
 
 
@@ -207,6 +224,101 @@ def test_without_a_control_the_limit_of_sanity_is_half_of_one() -> None:
     given = book({"guided": {**GOOD, "parameter_randomization": 0.8}})
     alone = Gradebook(given.records, {"guided": given.values["guided"]}, facts=FACTS)
     assert "similarity 0.80 [0.78, 0.82], a map that ignores the model has 1.00" in verdict(alone).avoid["guided"]
+
+
+def with_grades(given: Gradebook, who: str, **columns: Sequence[float] | np.ndarray) -> Gradebook:
+    """The same with other values of a method."""
+    rows = {one: dict(row) for one, row in given.values.items()}
+    rows[who] |= {metric: np.asarray(column, dtype=np.float64) for metric, column in columns.items()}
+    return replace(given, values=rows)
+
+
+UNKNOWN = np.full(24, np.nan)
+ONE_KNOWN = np.where(np.arange(24) == 3, 0.0, np.nan)
+
+
+def test_of_equals_the_one_whose_sanity_was_checked_is_named_first_even_before_the_more_robust() -> None:
+    given = book({"a": {**GOOD, "average_sensitivity": 0.05}, "b": GOOD})
+    assert verdict(given).use == "a"
+    for column in (UNKNOWN, ONE_KNOWN):
+        found = verdict(with_grades(given, "a", parameter_randomization=column, class_sensitivity=column))
+        assert (found.use, found.ties) == ("b", ("a",))
+        assert found.tied[0].endswith(
+            "b is named first because it is not known of a whether its maps change when the weights are randomised and "
+            "whether its maps depend on the class asked about"
+        )
+        assert found.outcome == "use b for this model (24 records)"
+
+
+def test_one_that_was_checked_is_preferred_to_a_tie_that_beats_others_more_often() -> None:
+    # a is sure to be ahead of c by both, b by neither more than a and b are apart
+    given = book({"a": {"deletion": 0.10}, "b": {"deletion": 0.12}, "c": {"deletion": 0.15}}, count=12)
+    fought = verdict(given)
+    assert fought.use == "a"
+    assert fought.ties == ("b",)
+    assert [row.wins for row in fought.ranking] == [1, 0, -1]
+    assert verdict(with_grades(given, "a", parameter_randomization=UNKNOWN[:12])).use == "b"
+
+
+def test_the_sentence_of_a_first_choice_that_was_not_checked_says_so() -> None:
+    given = book({"good": GOOD})
+    asked = "whether its maps change when the weights are randomised"
+    found = verdict(with_grades(given, "good", parameter_randomization=UNKNOWN))
+    assert found.outcome == f"use good for this model (24 records); {asked} was not checked"
+    found = verdict(with_grades(given, "good", parameter_randomization=ONE_KNOWN))
+    assert found.outcome == f"use good for this model (24 records); it is not clear {asked}"
+    found = verdict(without(given, "parameter_randomization", "class_sensitivity"))
+    assert found.outcome == (
+        f"use good for this model (24 records); {asked}, whether its maps change when the model is trained on shuffled "
+        "labels and whether its maps depend on the class asked about was not checked"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_one_known_value_neither_passes_nor_fails_and_few_are_counted(value: float) -> None:
+    given = book({"good": GOOD}, count=12)
+    column = np.full(12, np.nan)
+    column[4] = value
+    found = verdict(with_grades(given, "good", parameter_randomization=column))
+    assert found.ranking[0].evidence.sanity[0].state == "unclear"
+    assert not any("weights" in reason for reason in found.because)
+    said = f"(magnitude of the similarity {value:.2f}, an edge map has 1.00, 1 of 12 records)"
+    assert any(note.startswith("good: it is not clear") and note.endswith(said) for note in found.notes)
+    column[:3] = 0.1, 0.2, 0.0
+    column[4] = np.nan
+    passed = verdict(with_grades(given, "good", parameter_randomization=column))
+    assert any(reason.endswith("an edge map has 1.00, 3 of 12 records)") for reason in passed.because)
+
+
+def test_an_inverted_copy_is_the_same_map_but_opposite_maps_of_two_classes_are_right() -> None:
+    turned = np.where(np.arange(24) % 2, 0.97, -0.97)
+    given = book({"good": GOOD})
+    found = verdict(with_grades(given, "good", parameter_randomization=turned))
+    assert "do not change when the weights are randomised (magnitude of the similarity 0.97 [0.9" in found.avoid["good"]
+    opposite = verdict(with_grades(given, "good", class_sensitivity=np.full(24, -1.0)))
+    assert opposite.use == "good"
+    assert any("(similarity -1.00 [-1.00, -1.00]" in reason for reason in opposite.because)
+
+
+def test_an_inconclusive_comparison_is_unproven_and_one_at_zero_is_a_reason_against() -> None:
+    given = book({"open": {"deletion": 0.38}, "copy": {"deletion": 0.4}}, count=8)
+    differences = np.array([0.3, 0.3, -0.1, 0.2, -0.1, 0.1, 0.2, -0.15])
+    middle = given.values["centre"]["deletion"]
+    found = verdict(with_grades(with_grades(given, "open", deletion=middle - differences), "copy", deletion=middle))
+    assert (list(found.unproven), list(found.avoid)) == (["open"], ["copy"])
+    assert found.unproven["open"].startswith("it is not shown to be better than a map of the middle (deletion: diff")
+    assert found.avoid["copy"].startswith("it is no better than a map of the middle (deletion: difference 0.00 [0.00, ")
+    assert found.to_json()["unproven"] == dict(found.unproven)
+    assert "- unproven is **open**: " in found.markdown()
+
+
+def test_methods_that_are_the_same_differ_by_nothing() -> None:
+    given = book({"one": GOOD, "two": GOOD})
+    for first, second in (("one", "two"), ("two", "one")):
+        rows = {first: given.values["one"], second: given.values["one"]}
+        same = replace(given, values={**rows, **{who: given.values[who] for who in CONTROLS}})
+        assert "deletion: difference 0.00 [0.00, 0.00]" in verdict(same).tied[0]
+        assert "-0" not in verdict(replace(same, costs={first: 9.0, second: 1.0})).tied[0]
 
 
 def test_a_metric_that_depends_on_the_scale_of_a_map_does_not_rank() -> None:

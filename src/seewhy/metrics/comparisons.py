@@ -33,6 +33,11 @@ class Above:
     better: bool
     worse: bool
 
+    @property
+    def ruled_out(self) -> bool:
+        """Whether the whole interval lies at or below 0."""
+        return self.difference.high <= 0
+
 
 @dataclass(frozen=True)
 class Duel:
@@ -129,7 +134,9 @@ def _duels(book: Gradebook, methods: Sequence[str], metric: str, level: float, s
     if not pairs:
         return []
     sign = 1.0 if book.better(metric) == "higher" else -1.0
-    gains = np.stack([sign * (book.grades(a, metric) - book.grades(b, metric)) for a, b in pairs], axis=1)
+    gains = (
+        np.stack([sign * (book.grades(a, metric) - book.grades(b, metric)) for a, b in pairs], axis=1) + 0.0
+    )  # no -0
     both = chances(np.concatenate([gains, -gains], axis=1), seed=seed).reshape(2, len(pairs))
     corrected = holm(np.minimum(1.0, 2 * both.min(axis=0)).tolist())
     found = []

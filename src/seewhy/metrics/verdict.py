@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Final
 
 from seewhy.metrics import verdict_words as words
 from seewhy.metrics.comparisons import Duel, balance, copeland, duels, order_correlations
@@ -17,6 +18,8 @@ from seewhy.registry.metrics import Family
 __all__ = ["Verdict", "verdict"]
 
 Wins = Mapping[Family, Mapping[str, int]]
+AVOID: Final[tuple[Standing, ...]] = ("not above the controls", "rejected")
+"""Standings of methods not to use, the worst last."""
 
 
 def verdict(book: Gradebook, rules: Rules = RULES, seed: int = 0) -> Verdict:
@@ -24,10 +27,11 @@ def verdict(book: Gradebook, rules: Rules = RULES, seed: int = 0) -> Verdict:
 
     A method that breaks a rule of sanity is rejected, however good it is otherwise: the true place of the object
     handed over as a map has perfect localization and says nothing of the model. Of the others those can be trusted that
-    are better than every control by most metrics of faithfulness, each tested on the same records. They are ranked
-    by how many of one another they beat by a majority of metrics (Copeland 1951, A reasonable social welfare function),
-    family after family in the rules' order, then by cost. Metrics are never averaged, and where they contradict one
-    another that is told. The order of the records does not matter.
+    are better than every control by most metrics of faithfulness, each tested on the same records; one of which that
+    is open is unproven. They are ranked by how many of one another they beat by a majority of metrics (Copeland 1951,
+    A reasonable social welfare function), family after family in the rules' order, then by cost; of those that cannot
+    be told apart by faithfulness the ones whose sanity was checked come first. Metrics are never averaged, and where
+    they contradict one another that is told. The order of the records does not matter.
 
     Example:
         >>> import numpy as np
@@ -52,63 +56,78 @@ def verdict(book: Gradebook, rules: Rules = RULES, seed: int = 0) -> Verdict:
     sound = [who for who, one in evidence.items() if not one.failed]
     trusted = [who for who in sound if enough and evidence[who].beats_controls(metrics, rules.majority)]
     wins = {family: copeland(each, trusted) for family, each in fought.items()}
-    ranked = sorted(trusted, key=lambda who: _place(wins, evidence[who]))
+    ranked = _ranked(evidence, trusted, wins, fought[rules.order[0]])
     first = ranked[0] if ranked else None
-    ties = [who for who in ranked[1:] if first and balance(fought[rules.order[0]], first, who) <= 0]
+    ties = _ties(fought[rules.order[0]], ranked)
     correlations = order_correlations(book, metrics)
+    standings = {who: _standing(one, ranked, ties, metrics, rules, enough) for who, one in evidence.items()}
     return Verdict(
-        words.outcome(book, first, metrics, records, needed, bool(sound)),
+        words.outcome(
+            book, evidence[first] if first else None, metrics, records, needed, [evidence[who] for who in sound]
+        ),
         first,
         words.because(evidence[first], metrics) if first else (),
         tuple(ties),
-        tuple(_tied(fought[rules.order[0]], wins, book, first, ties)) if first else (),
-        _avoid(evidence, trusted, metrics, enough),
-        _ranking(evidence, ranked, ties, wins[rules.order[0]], enough),
+        tuple(_tied(fought[rules.order[0]], wins, evidence, first, ties)) if first else (),
+        {who: _against(evidence[who], metrics) for who, standing in standings.items() if standing in AVOID},
+        {who: _against(evidence[who], metrics) for who, standing in standings.items() if standing == "not shown"},
+        tuple(Row(standings[who], wins[rules.order[0]].get(who), evidence[who]) for who in _order(standings, ranked)),
         correlations,
         _disagreements(fought[rules.order[0]], correlations),
         tuple(words.notes(rules, evidence, metrics, ranked[: 1 + len(ties)] if first else ())),
     )
 
 
+def _ranked(evidence: Mapping[str, Evidence], trusted: Sequence[str], wins: Wins, fought: Sequence[Duel]) -> list[str]:
+    """Those that can be trusted, the best first; of it and its ties the one of which the most was checked."""
+    ranked = sorted(trusted, key=lambda who: _place(wins, evidence[who]))
+    if not ranked:
+        return []
+    first = min((ranked[0], *_ties(fought, ranked)), key=lambda who: len(evidence[who].doubts))
+    return [first, *(who for who in ranked if who != first)]
+
+
 def _place(wins: Wins, one: Evidence) -> tuple[float, ...]:
     """What methods are sorted by: the best has the least."""
-    return (*(-each[one.method] for each in wins.values()), math.inf if one.cost is None else one.cost)
+    faithfulness, *others = (-each[one.method] for each in wins.values())
+    return (faithfulness, len(one.doubts), *others, math.inf if one.cost is None else one.cost)
 
 
-def _tied(fought: Sequence[Duel], wins: Wins, book: Gradebook, first: str, ties: Sequence[str]) -> list[str]:
-    return [f"{words.tie(fought, first, other)}; {words.preference(wins, book.costs, first, other)}" for other in ties]
+def _ties(fought: Sequence[Duel], ranked: Sequence[str]) -> list[str]:
+    """Those that the first is not ahead of."""
+    return [who for who in ranked[1:] if balance(fought, ranked[0], who) <= 0]
 
 
-def _avoid(
-    evidence: Mapping[str, Evidence], trusted: Sequence[str], metrics: Sequence[str], enough: bool
-) -> dict[str, str]:
-    """Why not to use a method: it fails a check, or it was not shown to be better than a map that knows nothing."""
-    found = {who: words.rejection(one) for who, one in evidence.items() if one.failed}
-    if enough:
-        found |= {
-            who: words.not_above(one, metrics)
-            for who, one in evidence.items()
-            if who not in trusted and who not in found
-        }
-    return found
+def _tied(
+    fought: Sequence[Duel], wins: Wins, evidence: Mapping[str, Evidence], first: str, ties: Sequence[str]
+) -> list[str]:
+    return [
+        f"{words.tie(fought, first, other)}; {words.preference(wins, evidence[first], evidence[other])}"
+        for other in ties
+    ]
 
 
-def _ranking(
-    evidence: Mapping[str, Evidence], ranked: Sequence[str], ties: Sequence[str], wins: Mapping[str, int], enough: bool
-) -> tuple[Row, ...]:
+def _against(one: Evidence, metrics: Sequence[str]) -> str:
+    """Why a method is not to be used: it fails a check, or it is not above a map that knows nothing."""
+    return words.rejection(one) if one.failed else words.not_above(one, metrics)
+
+
+def _order(standings: Mapping[str, Standing], ranked: Sequence[str]) -> list[str]:
     """All methods: those that can be trusted in their order, then the others, the rejected last."""
-    others = sorted((who for who in evidence if who not in ranked), key=lambda who: bool(evidence[who].failed))
-    return tuple(
-        Row(_standing(evidence[who], ranked, ties, enough), wins.get(who), evidence[who]) for who in (*ranked, *others)
-    )
+    others = [who for who in standings if who not in ranked]
+    return [*ranked, *sorted(others, key=lambda who: AVOID.index(standings[who]) if standings[who] in AVOID else -1)]
 
 
-def _standing(one: Evidence, ranked: Sequence[str], ties: Sequence[str], enough: bool) -> Standing:
+def _standing(
+    one: Evidence, ranked: Sequence[str], ties: Sequence[str], metrics: Sequence[str], rules: Rules, enough: bool
+) -> Standing:
     if one.failed:
         return "rejected"
     if one.method in ranked:
         return "first" if one.method == ranked[0] else "tied" if one.method in ties else "behind"
-    return "not above the controls" if enough else "unknown"
+    if not enough:
+        return "unknown"
+    return "not above the controls" if one.ruled_out(metrics, rules.majority) else "not shown"
 
 
 def _disagreements(fought: Sequence[Duel], correlations: Mapping[str, Mapping[str, float]]) -> tuple[Disagreement, ...]:

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from seewhy.metrics.comparisons import Above, above_controls
-from seewhy.metrics.gradebook import Gradebook
-from seewhy.metrics.intervals import EXACT, Interval
+from seewhy.metrics.gradebook import Gradebook, Grades
+from seewhy.metrics.intervals import EXACT, Interval, bootstrap
 from seewhy.metrics.verdict_rules import Caution, Rules, SanityRule
 from seewhy.registry.metrics import Family
 
@@ -20,7 +20,10 @@ State = Literal["passed", "failed", "unclear", "unchecked"]
 
 @dataclass(frozen=True)
 class Sanity:
-    """How a method does by one rule; ``reached`` is what ``control`` has, 1 and None where no control was graded."""
+    """How a method does by one rule; ``reached`` is what ``control`` has, 1 and None where no control was graded.
+
+    ``value`` and ``reached`` are of magnitudes where the rule says so.
+    """
 
     rule: SanityRule
     state: State
@@ -49,14 +52,29 @@ class Evidence:
         """The rules it breaks."""
         return tuple(one for one in self.sanity if one.state == "failed")
 
+    @property
+    def doubts(self) -> tuple[Sanity, ...]:
+        """The rules it is not known to keep, nor to break."""
+        return tuple(one for one in self.sanity if one.state in ("unclear", "unchecked"))
+
     def better(self, metrics: Sequence[str]) -> list[Above]:
         """The metrics by which it is above every control."""
         return [self.above[metric] for metric in metrics if metric in self.above and self.above[metric].better]
 
     def beats_controls(self, metrics: Sequence[str], majority: float) -> bool:
         """Whether it does by more than this share of those it was compared by."""
-        compared = [metric for metric in metrics if metric in self.above and self.above[metric].control is not None]
-        return bool(compared) and len(self.better(compared)) > majority * len(compared)
+        compared = self._compared(metrics)
+        return bool(compared) and len(self.better(metrics)) > majority * len(compared)
+
+    def ruled_out(self, metrics: Sequence[str], majority: float) -> bool:
+        """Whether it would not even if all comparisons that are open turned out well."""
+        compared = self._compared(metrics)
+        open_or_better = [one for one in compared if not one.ruled_out]
+        return bool(compared) and len(open_or_better) <= majority * len(compared)
+
+    def _compared(self, metrics: Sequence[str]) -> list[Above]:
+        found = (self.above[metric] for metric in metrics if metric in self.above)
+        return [one for one in found if one.control is not None]
 
 
 def ranking_metrics(book: Gradebook, rules: Rules, family: Family) -> tuple[str, ...]:
@@ -79,8 +97,8 @@ def gather(book: Gradebook, rules: Rules, seed: int) -> dict[str, Evidence]:
             tuple(_sanity(book, rule, method, seed) for rule in rules.sanity),
             above[method],
             {metric: book.interval(method, metric, seed=seed) for metric in book.values[method]},
-            book.costs.get(method),
-            tuple(one for one in rules.cautions if _mean(book, method, one.metric) >= one.above),
+            _cost(book, method),
+            tuple(one for one in rules.cautions if _mean(book.grades(method, one.metric)) >= one.above),
         )
         for method in book.methods
     }
@@ -100,21 +118,25 @@ def records_needed(evidence: Mapping[str, Evidence], metrics: Sequence[str], rul
 
 
 def _sanity(book: Gradebook, rule: SanityRule, method: str, seed: int) -> Sanity:
-    value = book.interval(method, rule.metric, seed=seed)
-    control, reached = _reached(book, rule.metric)
+    value = bootstrap(_similarities(book, method, rule), seed=seed)
+    control, reached = _reached(book, rule)
     return Sanity(rule, _state(value, rule.share * reached), value, control, reached)
 
 
 def _state(value: Interval, limit: float) -> State:
     if not value.n:
         return "unchecked"
-    low, high = (value.mean, value.mean) if math.isnan(value.low) else (value.low, value.high)
-    return "failed" if low >= limit else "passed" if high < limit else "unclear"
+    return "failed" if value.low >= limit else "passed" if value.high < limit else "unclear"  # one has no bounds
 
 
-def _reached(book: Gradebook, metric: str) -> tuple[str | None, float]:
+def _similarities(book: Gradebook, who: str, rule: SanityRule) -> Grades:
+    grades = book.grades(who, rule.metric)
+    return np.abs(grades) if rule.magnitude else grades
+
+
+def _reached(book: Gradebook, rule: SanityRule) -> tuple[str | None, float]:
     """The control that stands for a map which ignores the model, and the similarity it has."""
-    known = {control: _mean(book, control, metric) for control in book.present_controls}
+    known = {control: _mean(_similarities(book, control, rule)) for control in book.present_controls}
     known = {control: mean for control, mean in known.items() if not math.isnan(mean)}
     if not known:
         return None, 1.0
@@ -122,7 +144,11 @@ def _reached(book: Gradebook, metric: str) -> tuple[str | None, float]:
     return control, known[control]
 
 
-def _mean(book: Gradebook, who: str, metric: str) -> float:
-    grades = book.grades(who, metric)
+def _cost(book: Gradebook, method: str) -> float | None:
+    cost = book.costs.get(method)
+    return None if cost is None or math.isnan(cost) else cost
+
+
+def _mean(grades: Grades) -> float:
     known = grades[np.isfinite(grades)]
     return float(known.mean()) if len(known) else math.nan

@@ -12,7 +12,7 @@ from seewhy.metrics.intervals import Interval
 from seewhy.metrics.verdict_evidence import Evidence
 from seewhy.values import Json
 
-Standing = Literal["first", "tied", "behind", "not above the controls", "rejected", "unknown"]
+Standing = Literal["first", "tied", "behind", "not shown", "not above the controls", "rejected", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Row:
                 {
                     "metric": each.rule.metric,
                     "state": each.state,
+                    "measure": each.rule.measure,
                     "value": _interval(each.value),
                     "control": each.control,
                     "control_value": each.reached,
@@ -76,7 +77,8 @@ class Verdict:
 
     ``outcome`` is the first sentence. ``use`` is the method to use, None where none can be trusted or too little is
     known; ``because`` are the reasons. ``ties`` are methods that cannot be told apart from it by faithfulness, in
-    ``tied`` in words; ``avoid[method]`` is why not to use one. ``ranking`` has all methods, the best first.
+    ``tied`` in words; ``avoid[method]`` is why not to use one, ``unproven[method]`` why nothing was shown of it that
+    would be a reason to use it or not. ``ranking`` has all methods, the best first.
     ``correlations[metric][metric]`` tell how alike the metrics that rank order methods and controls,
     ``disagreements`` where they contradict one another. ``notes`` are what was not checked, what is unclear, and what
     speaks against the choice.
@@ -88,6 +90,7 @@ class Verdict:
     ties: tuple[str, ...] = ()
     tied: tuple[str, ...] = ()
     avoid: Mapping[str, str] = field(default_factory=dict)
+    unproven: Mapping[str, str] = field(default_factory=dict)
     ranking: tuple[Row, ...] = ()
     correlations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
@@ -104,6 +107,7 @@ class Verdict:
         lines += [f"  - {'because ' if not place else ''}{one}" for place, one in enumerate(self.because)]
         lines += [f"  - {one}" for one in self.tied]
         lines += [f"Above the controls, but behind: {', '.join(self.behind)}."] if self.behind else []
+        lines += [f"Unproven is {method}: {why}." for method, why in self.unproven.items()]
         lines += [f"Do not use {method}: {why}." for method, why in self.avoid.items()]
         lines += [f"The metrics disagree: {one.words}." for one in self.disagreements]
         lines += [f"Note: {one}." for one in self.notes]
@@ -116,6 +120,7 @@ class Verdict:
         """The verdict in words, the ranking and how the metrics agree as tables."""
         lines = [f"**{self.outcome[0].upper()}{self.outcome[1:]}{':' if self.because else '.'}**", ""]
         lines += [f"- {one}" for one in (*self.because, *self.tied)]
+        lines += [f"- unproven is **{method}**: {why}" for method, why in self.unproven.items()]
         lines += [f"- do not use **{method}**: {why}" for method, why in self.avoid.items()]
         lines += [f"- the metrics disagree: {one.words}" for one in self.disagreements]
         lines += [f"- {one}" for one in self.notes]
@@ -138,6 +143,7 @@ class Verdict:
             "ties": list(self.ties),
             "tied": list(self.tied),
             "avoid": dict(self.avoid),
+            "unproven": dict(self.unproven),
             "ranking": [row.to_json() for row in self.ranking],
             "correlations": {
                 one: {other: _number(value) for other, value in each.items()} for one, each in self.correlations.items()

@@ -16,7 +16,9 @@ class SanityRule:
 
     The limit is ``share`` of what the edge map (or, without one, the best other control) reaches on the same records,
     or of 1 where no control was graded. A method fails where its whole interval lies at or above the limit, passes
-    where it lies below, and is unclear in between. ``fails``, ``passes`` and ``asks`` are words for it.
+    where it lies below, and is unclear in between or with fewer than 2 values. With ``magnitude`` the similarity counts
+    without its sign, record by record: an inverted copy of a map is still the same map. Without, the sign is kept.
+    ``fails``, ``passes`` and ``asks`` are words for it.
     """
 
     metric: str
@@ -25,6 +27,12 @@ class SanityRule:
     fails: str
     passes: str
     asks: str
+    magnitude: bool = False
+
+    @property
+    def measure(self) -> str:
+        """What its values are called in a sentence."""
+        return "magnitude of the similarity" if self.magnitude else "similarity"
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,9 @@ class Rules:
     """All rules of a verdict.
 
     ``level`` is the confidence of intervals, and of all differences called so together. A method must be better than
-    every control by more than ``majority`` of the metrics of the first family of ``order``; methods are ranked by the
-    families of ``order`` one after the other, then by cost. ``unranked`` are metrics whose values cannot be compared
-    between maps, and why.
+    every control by more than ``majority`` of the metrics of the first family of ``order``; methods are ranked by that
+    family, then by how many rules of ``sanity`` they are not known to keep, by the other families of ``order`` one
+    after the other, and by cost. ``unranked`` are metrics whose values cannot be compared between maps, and why.
     """
 
     sanity: tuple[SanityRule, ...]
@@ -60,24 +68,29 @@ SANITY: Final = (
         "parameter_randomization",
         0.5,
         "Adebayo et al. 2018, arXiv:1810.03292, section 3; calibrated on the controls: half-way between an unrelated "
-        "map, 0, and a map that ignores the weights, which the edge map is",
+        "map, 0, and a map that ignores the weights, which the edge map is; of each record the magnitude counts, since "
+        "an inverted copy is the same map",
         fails="its maps do not change when the weights are randomised",
         passes="its maps change when the weights are randomised",
         asks="whether its maps change when the weights are randomised",
+        magnitude=True,
     ),
     SanityRule(
         "label_randomization",
         0.9,
-        "Adebayo et al. 2018, arXiv:1810.03292, section 4; calibrated on the controls: the edge map ignores the labels",
+        "Adebayo et al. 2018, arXiv:1810.03292, section 4; calibrated on the controls: the edge map ignores labels; "
+        "of each record the magnitude counts, since an inverted copy is the same map",
         fails="its maps stay as they are when the model is trained on shuffled labels",
         passes="its maps change when the model is trained on shuffled labels",
         asks="whether its maps change when the model is trained on shuffled labels",
+        magnitude=True,
     ),
     SanityRule(
         "class_sensitivity",
         0.9,
         "calibrated on the controls: the edge map is the same for every class; of a rank correlation of 0.9 the two "
-        "maps share 81 % of their variance",
+        "maps share 81 % of their variance; the sign is kept, since of two classes that exclude one another the maps "
+        "are rightly opposite",
         fails="its maps are the same whatever class is asked about, so they cannot say why it is this one",
         passes="its maps depend on the class asked about",
         asks="whether its maps depend on the class asked about",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from seewhy.metrics.comparisons import Above, Duel
+from seewhy.metrics.comparisons import Above, Duel, balance
 from seewhy.metrics.gradebook import Gradebook
 from seewhy.metrics.intervals import Interval
 from seewhy.metrics.verdict_evidence import Evidence, Sanity
@@ -37,11 +37,18 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def outcome(book: Gradebook, first: str | None, metrics: Sequence[str], records: int, needed: int, sound: bool) -> str:
+def outcome(
+    book: Gradebook,
+    first: Evidence | None,
+    metrics: Sequence[str],
+    records: int,
+    needed: int,
+    sound: Sequence[Evidence],
+) -> str:
     """The first sentence: what to use, or why nothing is said to be."""
     of = "" if book.input == "image" else f" of the input {book.input}"
     if first is not None:
-        return f"use {first} for this model{of} ({counted(records)})"
+        return f"use {first.method} for this model{of} ({counted(records)}){_doubts(first, book.metrics)}"
     if not sound:
         return f"none of these can be trusted here{of}: every method fails a check of sanity"
     if not metrics:
@@ -52,7 +59,10 @@ def outcome(book: Gradebook, first: str | None, metrics: Sequence[str], records:
         return f"one record: no interval; nothing can be said about other pictures{of}"
     if records < needed:
         return f"too few records to tell{of}: {counted(records)} with grades, but so many comparisons need {needed}"
-    return f"none of these can be trusted here{of}: no method is above the controls ({counted(records)})"
+    by = {one.method: [each.metric for each in one.better(metrics)] for one in sound}
+    only = "".join(f"; {who} is only by {listed(names)}" for who, names in by.items() if names)
+    most = "no method is above every control by most metrics of faithfulness"
+    return f"none of these can be trusted here{of}: {most} ({counted(records)}){only}"
 
 
 def because(one: Evidence, metrics: Sequence[str]) -> tuple[str, ...]:
@@ -70,7 +80,8 @@ def sanity(one: Sanity) -> str:
     """How a method does by a rule of sanity."""
     who = "a map that ignores the model" if one.control is None else control_words(one.control)
     words = {"failed": one.rule.fails, "passed": one.rule.passes}.get(one.state, f"it is not clear {one.rule.asks}")
-    return f"{words} (similarity {one.value}, {who} has {one.reached:.2f})"
+    count = "" if one.value.n == one.value.of and one.value.n > 1 else f", {_of(one.value)}"
+    return f"{words} ({one.rule.measure} {one.value}, {who} has {one.reached:.2f}{count})"
 
 
 def rejection(one: Evidence) -> str:
@@ -85,8 +96,10 @@ def not_above(one: Evidence, metrics: Sequence[str]) -> str:
         if each.control is None:
             parts.append(f"it has no value by {each.metric} that a control has too")
         elif not each.better:
-            than = "worse than" if each.worse else "not surely better than"
+            than = "worse than" if each.worse else "no better than" if each.ruled_out else "not shown to be better than"
             parts.append(f"it is {than} {control_words(each.control)} {evidence_of(each)}")
+    if better := [each.metric for each in one.better(metrics)]:
+        parts.append(f"it is above every control only by {listed(better)}")
     return "; ".join(parts) or "it was graded by no metric of faithfulness"
 
 
@@ -94,20 +107,39 @@ def tie(fought: Sequence[Duel], first: str, other: str) -> str:
     """That neither of two methods is ahead of the other, by the differences between them."""
     between = _between(fought, first, other)
     told = ", ".join(f"{duel.metric}: difference {_seen_from(first, duel)}, {chance(duel.p)}" for duel in between)
+    if balance(between, first, other) < 0:
+        return f"{other} is ahead of {first} by more metrics of faithfulness, but behind others ({told})"
     if any(duel.winner for duel in between):
         return f"{other} and {first} are each ahead by as many metrics of faithfulness as the other ({told})"
     return f"{other} cannot be told apart from {first} by faithfulness ({told})"
 
 
-def preference(wins: Mapping[Family, Mapping[str, int]], costs: Mapping[str, float], first: str, other: str) -> str:
+def preference(wins: Mapping[Family, Mapping[str, int]], first: Evidence, other: Evidence) -> str:
     """Why the one of two that cannot be told apart is named first."""
+    return f"{first.method} is named first because {_advantage(wins, first, other)}"
+
+
+def _advantage(wins: Mapping[Family, Mapping[str, int]], first: Evidence, other: Evidence) -> str:
+    if len(first.doubts) < len(other.doubts):
+        own = [one.rule for one in first.doubts]
+        unknown = [one.rule.asks for one in other.doubts if one.rule not in own]
+        return f"it is not known of {other.method} {listed(unknown)}"
     for family, each in wins.items():
-        if each[first] > each[other]:
-            return f"{first} is named first because {CRITERIA.get(family, f'it is ahead by {family}')}"
-    if costs.get(first, math.inf) < costs.get(other, math.inf):
-        dearer = f"{costs[other]:.3g}" if other in costs else "an unknown number of"
-        return f"{first} is named first because it takes {costs[first]:.3g} passes through the model, not {dearer}"
-    return f"{first} is named first because it was given first"
+        if each[first.method] > each[other.method]:
+            return CRITERIA.get(family, f"it is ahead by {family}")
+    if first.cost is not None and (other.cost is None or first.cost < other.cost):
+        dearer = "an unknown number of" if other.cost is None else f"{other.cost:.3g}"
+        return f"it takes {first.cost:.3g} passes through the model, not {dearer}"
+    return "it was given first"
+
+
+def _doubts(one: Evidence, graded: Sequence[str]) -> str:
+    """What is not known of the first choice that was asked of anyone, or everything where nothing was."""
+    told = one.doubts if len(one.doubts) == len(one.sanity) else [x for x in one.doubts if x.rule.metric in graded]
+    parts = {state: [each.rule.asks for each in told if each.state == state] for state in ("unchecked", "unclear")}
+    words = [f"{listed(parts['unchecked'])} was not checked"] if parts["unchecked"] else []
+    words += [f"it is not clear {listed(parts['unclear'])}"] if parts["unclear"] else []
+    return "".join(f"; {each}" for each in words)
 
 
 def notes(
@@ -165,4 +197,4 @@ def _seen_from(first: str, duel: Duel) -> Interval:
     if duel.first == first:
         return duel.difference
     seen = duel.difference
-    return Interval(-seen.mean, -seen.high, -seen.low, seen.n, seen.of)
+    return Interval(0.0 - seen.mean, 0.0 - seen.high, 0.0 - seen.low, seen.n, seen.of)  # no -0
