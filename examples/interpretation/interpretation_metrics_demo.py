@@ -59,13 +59,16 @@ def grade_one(picture: Image.Image, box: tuple[float, ...], output_dir: Path) ->
 
 
 def draw_curves(results: dict, path: Path) -> None:
-    """Deletion falls early and insertion rises early where the map is faithful."""
-    panels = {
-        name.capitalize(): {
-            "gradcam": Curve(np.array(results[name]["fractions"]), np.array(results[name]["scores"])),
+    """Deletion falls early and insertion rises early where the map is faithful; the controls are drawn beside it."""
+    panels = {}
+    for name in ("deletion", "insertion"):
+        found = results[name]
+        fractions = np.array(found["fractions"])
+        curves = {"gradcam": Curve(fractions, np.array(found["scores"]))}
+        curves |= {
+            who: Curve(fractions, np.array(scores), control=True) for who, scores in found["control_scores"].items()
         }
-        for name in ("deletion", "insertion")
-    }
+        panels[name.capitalize()] = curves
     save_figure(curves_figure(panels), path)
 
 

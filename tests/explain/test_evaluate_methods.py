@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import seewhy
 from seewhy.demo.models import load
 from seewhy.metrics.usual import usual_metrics
-from seewhy.values import ConfigError, ModelError
+from seewhy.values import ConfigError, ModelError, SeewhyError
 
 DIGITS = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "size": 64, "crop": "none"}
 FAST = ["gini", "relevance_mass_accuracy"]
@@ -104,6 +106,72 @@ BAD = {
     "no metrics": {"methods": ["gradcam"], "metrics": []},
     "too few masks": {"methods": ["gradcam"], "metrics": ["gini"], "masks": [None]},
 }
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a control as a method": ("SW-F283", {"methods": ["gradcam", "random_map"]}),
+    "steps of a usual metric": ("SW-F252", {"metric_settings": {"deletion": {"steps": 0}}}),
+    "a fill of a usual metric": ("SW-F41", {"metric_settings": {"deletion": {"fill": "blu"}}}),
+    "a misspelt metric": ("SW-F223", {"metrics": ["delection"]}),
+    "a metric that needs masks": ("SW-F226", {"metrics": ["gini", "iou"]}),
+    "settings of a metric not asked": ("SW-F282", {"metrics": ["gini"], "metric_settings": {"deletion": {"steps": 5}}}),
+    "settings of a method not asked": ("SW-F79", {"settings": {"ig": {"steps": 5}}}),
+    "no settings by name": ("SW-F281", {"metric_settings": {"deletion": None}}),
+    "no names": ("SW-F231", {"metrics": 5}),
+    "no boxes": ("SW-F231", {"bboxes": 5}),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_wrong_is_told_before_anything_is_explained(
+    what: str, digits: tuple[list[Image.Image], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explained(*_: object) -> None:
+        raise AssertionError("a map was made")
+
+    code, given = REFUSED[what]
+    monkeypatch.setattr("seewhy.explain.evaluate.case_for", explained)
+    with pytest.raises(SeewhyError) as caught:
+        seewhy.evaluate_methods(load("cnn"), digits[0][:1], **({"methods": ["gradcam"]} | given), preprocessing=DIGITS)
+    assert caught.value.code == code
+
+
+def test_methods_are_held_against_one_another(digits: tuple[list[Image.Image], list[Any]]) -> None:
+    found = seewhy.evaluate_methods(
+        load("cnn"), digits[0][:2], ["gradcam", "hirescam", "saliency"], ["agreement"], preprocessing=DIGITS
+    )
+    values = found.gradebook.values
+    assert np.abs(values["random"]["agreement"]).max() < 0.15, "noise agrees with nobody"
+    assert values["hirescam"]["agreement"].mean() > values["random"]["agreement"].mean() + 0.2
+
+
+def test_files_of_one_name_are_told_apart(digits: tuple[list[Image.Image], list[Any]], tmp_path: Path) -> None:
+    for folder, name in (("x", "a"), ("y", "a"), ("x", "a_1")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        digits[0][0].save(tmp_path / folder / f"{name}.png")
+    paths = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png", tmp_path / "x" / "a_1.png"]
+    found = seewhy.evaluate_methods(load("cnn"), paths, ["gradcam"], ["gini"], preprocessing=DIGITS)
+    assert found.gradebook.records == ("a_2", "a_3", "a_1")
+
+
+def test_a_metric_that_a_model_has_no_answer_for_is_told() -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(2, 1),
+    )
+    found = seewhy.evaluate_methods(model, torch.rand(2, 3, 24, 24), ["gradcam"], task="regression")
+    assert {"deletion", "insertion"} <= set(found.not_applicable)
+    assert "not graded: deletion" in str(found)
+    with pytest.raises(ConfigError, match="SW-F233"):
+        seewhy.evaluate_methods(model, torch.rand(2, 3, 24, 24), ["gradcam"], ["deletion"], task="regression")
+    several = seewhy.ExplanationMetrics(model, "gradcam", controls=False, task="regression").evaluate_all(
+        torch.rand(3, 24, 24)
+    )
+    assert set(several["deletion"]) == {"reason"}
+    assert several["sensitivity"]["reason"] is None
 
 
 @pytest.mark.parametrize("what", BAD)

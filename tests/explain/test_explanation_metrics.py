@@ -127,7 +127,7 @@ def test_randomization_is_told_from_the_head_to_the_stem(digit: tuple[Image.Imag
     stages = found["by_stage"]
     assert "head" in next(iter(stages))
     assert list(stages.values())[-1] == pytest.approx(found["correlation"])
-    assert found["change"] == pytest.approx(1 - abs(found["correlation"]))
+    assert found["change"] == pytest.approx(1 - found["correlation"])
     assert found["controls"] == {"random": 1.0, "centre": 1.0, "edges": 1.0}
 
 
@@ -147,6 +147,9 @@ BAD = {
     "SW-F228": lambda m, p: m.pointing_game(p, [10, 10, 5, 20]),
     "SW-F229": lambda m, p: m.grade(p, "pointing_game", mask=np.ones((3, 3))),
     "SW-F41": lambda m, p: m.deletion(p, baseline="blurr"),
+    "SW-F227": lambda m, p: m.deletion(p, baseline=5),
+    "SW-F232": lambda m, p: seewhy.ExplanationMetrics(m.explainer.model, chunk_size=-1),
+    "SW-F230": lambda m, p: seewhy.ExplanationMetrics(m.explainer.model, tsk="binary"),
     "SW-T01": lambda m, p: m.deletion(p, target_class=99),
 }
 
@@ -171,3 +174,24 @@ def test_an_explainer_of_another_model_is_refused(given: Any) -> None:
         seewhy.ExplanationMetrics(load("cnn"), given)
     with pytest.raises(ConfigError, match="another model"):
         seewhy.ExplanationMetrics(load("cnn"), seewhy.GradCAM(load("cnn")))
+
+
+def test_a_baseline_may_be_values_and_the_result_is_still_json(digit: tuple[Image.Image, Any]) -> None:
+    zeros = np.zeros((1, 3, 64, 64), np.float32)
+    found = metrics_of().grade(digit[0], "deletion", fill=torch.from_numpy(zeros), steps=2)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert metrics_of().grade(digit[0], "deletion", fill=zeros, steps=2)["value"] == found["value"]
+
+
+def test_the_controls_have_curves_of_their_own(digit: tuple[Image.Image, Any]) -> None:
+    found = metrics_of().deletion(digit[0], steps=3)
+    assert set(found["control_scores"]) == {"random", "centre", "edges"}
+    ends = {(round(curve[0], 6), round(curve[-1], 6)) for curve in (*found["control_scores"].values(), found["scores"])}
+    assert len(ends) == 1, "all begin with the picture and end with the baseline"
+
+
+def test_the_seed_reaches_every_metric(digit: tuple[Image.Image, Any]) -> None:
+    first, second = (
+        metrics_of(seed=seed, controls=False).grade(digit[0], "infidelity", samples=3)["value"] for seed in (0, 7)
+    )
+    assert first != second

@@ -210,3 +210,13 @@ def test_one_output_gives_two_classes_the_same_magnitude() -> None:
     assert grade("class_sensitivity", signed).values.tolist() == pytest.approx([-1.0, -1.0])
     found = grade("class_sensitivity", case_of(model, inputs, "saliency", target=BinaryLogit(), scale="magnitude"))
     assert all(reason is not None and "one output" in reason for reason in found.reasons)
+
+
+def test_places_of_which_neither_map_says_anything_do_not_make_them_alike() -> None:
+    """Nine of ten places are zero in both; on the others the order is reversed."""
+    said = torch.arange(1.0, 11.0)
+    first, second = torch.zeros(2, 1, 10, 10)
+    first[0, 0], second[0, 0] = said, said.flip(0)
+    assert likeness(first, second).item() == pytest.approx(-1.0)
+    assert likeness(first, second, "spearman_magnitude").item() == pytest.approx(-1.0)
+    assert likeness(first, 3 * first).item() == pytest.approx(1.0)

@@ -23,10 +23,9 @@ from seewhy.methods.ask import Asked
 from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grading import grade
+from seewhy.metrics.rehearsal import why_no_metric
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.regions import regions_of
-from seewhy.pipeline.rehearsal import why_no_metric
-from seewhy.pipeline.subjects import MetricAsked
 from seewhy.registry import METRICS
 from seewhy.store.run_reader import RunReader
 from seewhy.targets import Logit
@@ -123,7 +122,7 @@ def test_without_a_mask_there_is_a_reason_and_the_neighbours_have_their_grade(tm
     assert np.isnan(rows(tmp_path / "run")["r01"].answers["inside(centre)"].values).all()
     told = summary_of(tmp_path / "run")["splits"]["test"]["image"]
     assert (told["metrics"]["inside"]["all"]["centre"]["n"], told["metrics"]["inside"]["all"]["centre"]["of"]) == (3, 4)
-    assert told["missing"]["inside"] == {"the record has no mask or box": 4}
+    assert told["missing"]["inside"] == {"the record has no mask or box": 1}
     assert (summary.failures, summary.exit_code) == ((), 0)
 
 
@@ -318,7 +317,7 @@ COMPARES = {"agreement", "label_randomization"}
 @pytest.mark.parametrize("name", sorted(set(METRICS) - COMPARES))
 def test_every_metric_passes_its_rehearsal_on_a_plain_classifier(name: str) -> None:
     adapter = Adapter(conv_net().eval(), {"image": torch.stack([image_of("a"), image_of("b")])})
-    assert why_no_metric(adapter, "image", MetricAsked(name)) == ""
+    assert why_no_metric(adapter, "image", name, {}) == ""
 
 
 def test_a_rehearsal_asks_the_model_nothing() -> None:
@@ -326,8 +325,8 @@ def test_a_rehearsal_asks_the_model_nothing() -> None:
     adapter = Adapter(model, {"image": torch.stack([image_of("a"), image_of("b")])})
     calls: list[int] = []
     handle = model.register_forward_hook(lambda *_: calls.append(1))
-    why_no_metric(adapter, "image", MetricAsked("deletion"))
-    why_no_metric(adapter, "image", MetricAsked("max_sensitivity"))
+    why_no_metric(adapter, "image", "deletion", {})
+    why_no_metric(adapter, "image", "max_sensitivity", {})
     handle.remove()
     assert calls == []
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seewhy.pipeline.settings import Settings
     from seewhy.pipeline.summary import Summary
 
+EXIT_REFUSED = 2
 DEMONSTRATION = "cluttered_digits"
 """The data set of the models of the demonstration."""
 
@@ -51,7 +52,10 @@ def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run_evaluate(asked: argparse.Namespace) -> int:
-    """Grade, print the table and the verdict; 1 if a record failed, 2 if nothing could begin, 130 after Ctrl-C."""
+    """Grade, print the table and the verdict.
+
+    1 if a record failed, 2 if nothing could begin or be graded, 130 after Ctrl-C.
+    """
     from seewhy.cli.explain import with_weights
     from seewhy.cli.models import model_request, open_model
 
@@ -75,6 +79,8 @@ def run_evaluate(asked: argparse.Namespace) -> int:
         )  # fmt: skip
     show_summary(console, summary)
     _print(asked, summary)
+    if not summary.graded and not summary.interrupted:
+        return EXIT_REFUSED
     return stop.exit_code if summary.interrupted else summary.exit_code
 
 
@@ -157,8 +163,10 @@ def _print(asked: argparse.Namespace, summary: Summary) -> None:
         print(json.dumps(as_json(summary, summary_of(summary.graded)), indent=2, ensure_ascii=False))
         return
     lines: Sequence[str] = list(grade_lines(summary.graded))
-    print("\n".join(lines).strip() or "no grades yet" if not summary.interrupted else "interrupted: no grades yet")
-    print(f"grades: {asked.output_dir.resolve() / 'metrics'}", file=sys.stderr)
+    none = "interrupted: no grades yet" if summary.interrupted else "no grades"
+    print("\n".join(lines).strip() or none)
+    if lines:
+        print(f"grades: {asked.output_dir.resolve() / 'metrics'}", file=sys.stderr)
 
 
 def as_json(summary: Summary, grades: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def grade_lines(graded: Sequence[GradedInput]) -> Iterator[str]:
         if one.book is not None:
             yield from table(one.book)
         for metric, whys in one.missing.items():
-            yield from (f"{metric}: {count} values are missing: {why}" for why, count in whys.items())
+            yield from (
+                f"{metric}: no value for {count} of {len(one.lines)} records: {why}" for why, count in whys.items()
+            )
         if one.verdict is not None:
             yield ""
             yield one.verdict.text()

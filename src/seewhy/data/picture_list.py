@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +23,8 @@ SPLIT = "images"
 class PictureList:
     """Picture files in the order given, without labels, as one split ``images``.
 
-    A record's id is the file's name without the suffix, or its path where two files have one name.
+    A record's id is its file's name and that of the folder it was given with, without the suffix: ``cat/0001``. More of
+    the path is taken where that is the same for two files, so that the id depends on nothing else that is listed.
 
     Raises ``DataError`` SW-D01 for a setting out of range, SW-D03 for no pictures.
     """
@@ -43,10 +45,7 @@ class PictureList:
         self._paths = [Path(path) for path in dict.fromkeys(paths)]
         if not self._paths:
             raise DataError("SW-D03", "no pictures were named", fix="name one or more files")
-        names = [PurePosixPath(path.name) for path in self._paths]
-        whole = [PurePosixPath(path.absolute().as_posix().lstrip("/")) for path in self._paths]
-        ids = unique_ids(names if len(set(names)) == len(names) else whole)
-        self._index = [RecordRef(record_id, SPLIT) for record_id in ids]
+        self._index = [RecordRef(record_id, SPLIT) for record_id in unique_ids(_names(self._paths))]
 
     def index(self) -> Sequence[RecordRef]:
         """Every picture, in the order given."""
@@ -75,3 +74,13 @@ class PictureList:
     def fingerprint(self) -> Mapping[str, Json]:
         """What decides pixel values."""
         return {"data": "picture_list", **self.preprocessing.fingerprint()}
+
+
+def _names(paths: Sequence[Path]) -> list[PurePosixPath]:
+    """As much of the end of each path as tells it from the others, two parts at least."""
+    parts = [[part for part in path.parts if part not in (path.anchor, "..", ".")] for path in paths]
+    names = [tuple(each[-2:]) for each in parts]
+    for depth in range(3, max(map(len, parts), default=0) + 1):
+        many = Counter(names)
+        names = [tuple(each[-depth:]) if many[name] > 1 else name for each, name in zip(parts, names, strict=True)]
+    return [PurePosixPath(*name) for name in names]

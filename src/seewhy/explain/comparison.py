@@ -11,7 +11,6 @@ from torch import nn
 from seewhy.explain.drawing import Destination, Look, Picture, png_of, require_size, save_panels
 from seewhy.explain.evaluate import evaluate_methods
 from seewhy.explain.evaluation import Evaluation
-from seewhy.explain.explained import Explained
 from seewhy.explain.explainer import Explainer
 from seewhy.explain.explainers import make_explainer
 from seewhy.explain.keywords import parameters_of
@@ -140,6 +139,27 @@ def compare_methods(
     require_size(figsize)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
     explainers = _explainers(model, methods, target_layer, reading, settings or {})
+    if metrics is False and not (metric_settings is None and bbox is None and mask is None):
+        raise ConfigError("SW-F282", "metric_settings, bbox and mask are for metrics", fix="say metrics=True")
+    evaluation = None
+    if metrics is not False:  # first: what is wrong with the metrics is told before anything is explained
+        evaluation = evaluate_methods(
+            model,
+            [image],
+            list(explainers),
+            None if metrics is True else metrics,
+            None if target_class is None else [target_class],
+            bboxes=None if bbox is None else [bbox],
+            masks=None if mask is None else [mask],
+            target_layer=target_layer,
+            settings=settings,
+            metric_settings=metric_settings,
+            preprocessing=reading.recipe,
+            class_names=class_names,
+            task=task,
+            threshold=threshold,
+            output_selector=output_selector,
+        )
     found = explained_together(explainers, image, target_class)
     results = {
         name: failed(answer, METHODS[name].name)
@@ -150,37 +170,12 @@ def compare_methods(
     errors = [answer for answer in found.values() if isinstance(answer, SeewhyError)]
     if len(errors) == len(results):
         raise errors[0]
-    evaluation = None
-    if metrics:
-        evaluation = evaluate_methods(
-            model,
-            [image],
-            [name for name, answer in found.items() if not isinstance(answer, SeewhyError)],
-            None if metrics is True else metrics,
-            None if target_class is None else [target_class],
-            bboxes=None if bbox is None else [bbox],
-            masks=None if mask is None else [mask],
-            target_layer=target_layer,
-            settings={name: values for name, values in (settings or {}).items() if not _failed(found, name)},
-            metric_settings=metric_settings,
-            preprocessing=reading.recipe,
-            class_names=class_names,
-            task=task,
-            output_selector=output_selector,
-        )
-        for name, told in evaluation.of_record(0).items():
-            results[name]["metrics"] = told
+    for name, told in evaluation.of_record(0).items() if evaluation else ():
+        results[name]["metrics"] = told
     comparison = Comparison(results, look, layout, figsize, evaluation)
     if save_path is not None:
         comparison.save(save_path)
     return comparison
-
-
-def _failed(found: Mapping[str, Explained | SeewhyError], method: str) -> bool:
-    """Whether this method, by any of its names, could not explain the picture."""
-    return any(
-        isinstance(answer, SeewhyError) and METHODS[name].name == METHODS[method].name for name, answer in found.items()
-    )
 
 
 def _explainers(

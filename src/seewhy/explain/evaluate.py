@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from seewhy.explain.class_choice import class_list
 from seewhy.explain.evaluation import Evaluation, GradeSheet
 from seewhy.explain.explainer import Explainer, require_batch_size
 from seewhy.explain.explainers import make_explainer
-from seewhy.explain.graded_case import case_for, ready_for
+from seewhy.explain.graded_case import case_for, ready_for, rehearsed
+from seewhy.explain.named import named_list, named_settings
 from seewhy.explain.object_region import region_of
 from seewhy.explain.prepared import Prepared, chunks_of_one_shape, each_image, prepare
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
+from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.usual import usual_metrics
 from seewhy.models.outputs import Selector
@@ -43,6 +46,7 @@ def evaluate_methods(
     preprocessing: Given | Recipe = None,
     class_names: Sequence[str] | None = None,
     task: str | None = None,
+    threshold: float | None = None,
     output_selector: Selector | None = None,
 ) -> Evaluation:
     """Grade several methods on the same pictures and their controls.
@@ -57,11 +61,13 @@ def evaluate_methods(
         settings, metric_settings: by method and by metric: ``{"deletion": {"steps": 20}}``.
         others: as in :func:`seewhy.explain.predictions.explain_prediction`.
 
-    Raises:
+    Raises, before anything is explained:
         ConfigError: ``SW-F231`` no methods or metrics, or other numbers of boxes or masks than pictures; ``SW-F10`` and
-            ``SW-F223`` unknown names, ``SW-F12`` and ``SW-F222`` unknown settings, ``SW-F75`` a batch size.
-        SeewhyError: the first method's error, where none of them can explain the model; a metric's, where it was named
-            and cannot be asked.
+            ``SW-F223`` unknown names, ``SW-F12`` and ``SW-F222`` unknown settings, ``SW-F79`` and ``SW-F282`` settings
+            of what is not asked, ``SW-F281`` what are no settings, ``SW-F283`` a method that is a control,
+            ``SW-F226`` a metric that needs masks, ``SW-F75`` a batch size, and the metrics' own.
+        SeewhyError: a metric's, where it was named and cannot be asked; and, afterwards, the first method's error where
+            none of them can explain the model.
 
     Example:
         >>> from seewhy.demo.models import load
@@ -71,14 +77,20 @@ def evaluate_methods(
     """
     require_batch_size(batch_size)
     images = each_image(images)
-    reading = Reading(preprocessing, class_names, task, None, output_selector).settled(model)
-    explainers = _explainers(model, methods, target_layer, reading, settings or {})
+    own = _metric_settings(metric_settings)
+    named = _metric_names(metrics, own)
+    reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
+    explainers = _explainers(model, methods, target_layer, reading, settings)
     first = next(iter(explainers.values()))
     classes = class_list(target_classes, len(images), first.class_names)
     prepared = [prepare(image, first.recipe, first.study.dtype) for image in images]
     regions = _regions(prepared, bboxes, masks)
-    asked = _metrics(metrics, metric_settings or {}, has_mask=any(region is not None for region in regions))
-    sheet = GradeSheet(len(images), asked, strict=metrics is not None)
+    known = [region is not None for region in regions]
+    chosen = {name: own.get(name, {}) for name in named or usual_metrics(has_mask=any(known))}
+    _require_regions(chosen, known)
+    refused = rehearsed(ready_for(first, prepared[:1], classes[:1]), chosen, strict=metrics is not None)
+    kept = {name: values for name, values in chosen.items() if name not in refused}
+    sheet = GradeSheet(len(images), kept, known, refused)
     for rows in chunks_of_one_shape([tuple(one.pixels.shape) for one in prepared], batch_size):
         few = [prepared[row] for row in rows]
         _grade_batch(sheet, explainers, few, [classes[row] for row in rows], _stacked(regions, rows, few), rows)
@@ -95,31 +107,44 @@ def _grade_batch(
     mask: Tensor | None,
     rows: Sequence[int],
 ) -> None:
-    """One batch of pictures: the controls once, then every method that still answers."""
-    controls_done = False
+    """One batch of pictures: every method that still answers, and the controls once."""
+    cases: dict[str, Case] = {}
     for name, explainer in explainers.items():
         if name in sheet.failures:
             continue
         try:
-            case, passes = case_for(ready_for(explainer, prepared, classes), mask=mask)
+            cases[name], passes = case_for(ready_for(explainer, prepared, classes), mask=mask)
         except SeewhyError as error:
             sheet.failures[name] = error
             continue
         sheet.passes[name].append(passes)
-        sheet.grade(name, case, rows)
-        if not controls_done:
-            for control in CONTROLS:
-                sheet.grade(control, controlled(case, control), rows)
-            controls_done = True
+    evidence = {name: case.native_evidence for name, case in cases.items()}
+    for name, case in cases.items():
+        sheet.grade(name, replace(case, rivals={other: evidence[other] for other in cases if other != name}), rows)
+    for control in CONTROLS if cases else ():
+        laid_on = replace(next(iter(cases.values())), rivals=evidence)
+        sheet.grade(control, controlled(laid_on, control), rows)
 
 
 def _explainers(
-    model: nn.Module, methods: Sequence[str], layer: str | nn.Module | None, reading: Reading, settings: Settings
+    model: nn.Module, methods: Any, layer: str | nn.Module | None, reading: Reading, settings: Settings | None
 ) -> dict[str, Explainer]:
-    names = [methods] if isinstance(methods, str) else list(methods)
-    if not names or len({METHODS[name].name for name in names}) < len(names):
+    names = named_list("methods", methods)
+    if len({METHODS[name].name for name in names}) < len(names):
         raise ConfigError("SW-F231", f"methods are one or more different names, got {names}", fix="write each once")
-    given = {METHODS[name].name: values for name, values in settings.items()}
+    for name in names:
+        if METHODS[name].name in CONTROLS:
+            raise ConfigError(
+                "SW-F283", f"{name!r} is graded beside every method anyway, as a control", fix="leave it out"
+            )
+    given = {METHODS[name].name: values for name, values in named_settings("settings", settings).items()}
+    for name in given:
+        if name not in [METHODS[asked].name for asked in names]:
+            raise ConfigError(
+                "SW-F79",
+                f"settings were given for {name!r}, which is not among the methods {names}",
+                fix="name a method that is asked",
+            )
     return {
         name: make_explainer(
             name,
@@ -133,24 +158,40 @@ def _explainers(
     }
 
 
-def _metrics(names: Sequence[str] | None, settings: Settings, *, has_mask: bool) -> dict[str, Mapping[str, Any]]:
-    """The metrics' own names with their settings, checked before anything is computed."""
-    asked = usual_metrics(has_mask=has_mask) if names is None else [names] if isinstance(names, str) else list(names)
-    if not asked:
-        raise ConfigError("SW-F231", "no metric is named", fix="leave metrics out for the usual ones")
-    given = {METRICS[name].name: values for name, values in settings.items()}
-    found = {METRICS[name].name: given.get(METRICS[name].name, {}) for name in asked}
-    for name, values in {**found, **given}.items():
+def _metric_names(names: Any, settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The named metrics by their own names, none for the usual ones; names and settings checked."""
+    asked = () if names is None else tuple(METRICS[name].name for name in named_list("metrics", names))
+    for name, values in settings.items():
         METRICS[name].check(values)
-    return found
+        if name not in (asked or usual_metrics(has_mask=True)):
+            raise ConfigError(
+                "SW-F282", f"settings were given for {name!r}, which is not asked", fix="name a metric that is"
+            )
+    return tuple(dict.fromkeys(asked))
+
+
+def _metric_settings(settings: Settings | None) -> dict[str, Mapping[str, Any]]:
+    return {METRICS[name].name: values for name, values in named_settings("metric_settings", settings).items()}
+
+
+def _require_regions(metrics: Mapping[str, Any], known: Sequence[bool]) -> None:
+    for name in metrics:
+        if METRICS[name].needs_mask and not any(known):
+            raise ConfigError(
+                "SW-F226",
+                f"the metric {name!r} needs to know where the object is, and no picture has a mask or box",
+                fix="give masks= or bboxes=, or choose another metric",
+            )
 
 
 def _regions(prepared: Sequence[Prepared], bboxes: Regions, masks: Regions) -> list[Tensor | None]:
     for name, given in (("bboxes", bboxes), ("masks", masks)):
-        if given is not None and len(given) != len(prepared):
+        several = given is None or (hasattr(given, "__len__") and not isinstance(given, str))
+        if not several or (given is not None and len(given) != len(prepared)):
+            told = f"{len(given)} {name} were" if several and given is not None else f"{name}={given!r} was"
             raise ConfigError(
                 "SW-F231",
-                f"{len(given)} {name} were given for {len(prepared)} pictures",
+                f"{told} given for {len(prepared)} pictures",
                 fix="give one for each picture, None where it is not known",
             )
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from seewhy.explain.grade_facts import plain
 from seewhy.metrics.case import Case
+from seewhy.metrics.grade import Grade
 from seewhy.metrics.gradebook import Gradebook
 from seewhy.metrics.grading import grade
 from seewhy.metrics.verdict import Verdict, verdict
+from seewhy.registry import METRICS
 from seewhy.render.plots_grades import Mark, grades_figure
 from seewhy.values import Json, SeewhyError
 
@@ -79,45 +83,50 @@ class Evaluation:
         return grades_figure(panels, better, title=title or f"{len(book.records)} records")
 
     def __str__(self) -> str:
-        return f"{self.gradebook}\n\n{self.verdict.text()}"
+        """The table, what is missing from it and why, and the verdict."""
+        missing = [*self.failures.items(), *self.not_applicable.items()]
+        told = "".join(f"\nnot graded: {name}: {why}" for name, why in missing)
+        return f"{self.gradebook}{told}\n\n{self.verdict.text()}"
+
+
+NO_REGION = "no mask or box was given for this picture"
 
 
 class GradeSheet:
-    """Grades as they come in, picture by picture; ``strict``: a metric that cannot be asked is an error."""
+    """Grades as they come in, picture by picture; ``known`` tells of which pictures the object's place is known."""
 
-    def __init__(self, records: int, metrics: Mapping[str, Mapping[str, Any]], *, strict: bool) -> None:
-        self.metrics, self.strict = metrics, strict
+    def __init__(
+        self,
+        records: int,
+        metrics: Mapping[str, Mapping[str, Any]],
+        known: Sequence[bool],
+        not_applicable: Mapping[str, str],
+    ) -> None:
+        self.metrics = metrics
         self.failures: dict[str, SeewhyError] = {}
-        self.not_applicable: dict[str, str] = {}
+        self.not_applicable = dict(not_applicable)
         self.passes: dict[str, list[float]] = defaultdict(list)
-        self._records = records
+        self._records, self._known = records, known
         self._values: dict[str, dict[str, NDArray[np.float64]]] = defaultdict(dict)
         self._why: dict[tuple[str, str, int], str] = {}
 
     def grade(self, who: str, case: Case, rows: Sequence[int]) -> None:
-        """Every metric of one method or control; a metric that cannot be asked is left out from then on."""
+        """Every metric of one method or control."""
         for metric, settings in self.metrics.items():
-            if metric in self.not_applicable:
-                continue
             try:
                 found = grade(metric, case, **settings)
-            except SeewhyError as error:
-                if self.strict:
-                    raise
-                self.not_applicable[metric] = str(error)
-                continue
+            except SeewhyError as error:  # of these maps alone: what cannot be at all was refused before
+                found = Grade(torch.full((len(rows),), math.nan).double(), (error.message,) * len(rows))
             values = self._values[who].setdefault(metric, np.full(self._records, np.nan))
             values[list(rows)] = found.values.numpy()
-            reasons = zip(rows, found.reasons, strict=True)
-            self._why |= {(who, metric, row): reason for row, reason in reasons if reason is not None}
+            for row, reason in zip(rows, found.reasons, strict=True):
+                if reason is not None:
+                    unknown = METRICS[metric].needs_mask and not self._known[row]
+                    self._why[who, metric, row] = NO_REGION if unknown else reason
 
     def evaluation(self, records: Sequence[str]) -> Evaluation:
         """All of it, without methods and metrics that could not be asked."""
-        kept = {
-            who: {name: values for name, values in each.items() if name not in self.not_applicable}
-            for who, each in self._values.items()
-            if who not in self.failures
-        }
+        kept = {who: dict(each) for who, each in self._values.items() if who not in self.failures}
         costs = {who: float(np.mean(passes)) for who, passes in self.passes.items() if who in kept}
         return Evaluation(
             Gradebook(_unique(records), kept, costs),
@@ -138,8 +147,13 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _told(names: Sequence[str]) -> Iterator[str]:
-    many = Counter(names)
-    seen: Counter[str] = Counter()
+    many, taken = Counter(names), set(names)
     for name in names:
-        seen[name] += 1
-        yield f"{name}_{seen[name]}" if many[name] > 1 else name
+        if many[name] == 1:
+            yield name
+            continue
+        number = 1
+        while (numbered := f"{name}_{number}") in taken:
+            number += 1
+        taken.add(numbered)
+        yield numbered

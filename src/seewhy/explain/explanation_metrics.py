@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -22,17 +22,19 @@ from seewhy.explain.grade_facts import (
     of_sensitivity,
     plain,
     row_of,
+    told_settings,
 )
 from seewhy.explain.graded_case import case_for, ready_for
 from seewhy.explain.object_region import region_of
 from seewhy.explain.prepared import ImageLike, prepare
-from seewhy.explain.reading import require_model
+from seewhy.explain.reading import Reading, require_model
 from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grade import Grade
 from seewhy.metrics.grading import grade
 from seewhy.metrics.parameter_randomization import stages_of
-from seewhy.values import ConfigError, Geometry, Json
+from seewhy.registry import METRICS
+from seewhy.values import ConfigError, Geometry, Json, SeewhyError, nearest
 
 Reader = Callable[[Grade], Facts]
 
@@ -59,9 +61,12 @@ class ExplanationMetrics:
         controls: False leaves the controls out, and saves their passes.
         chunk_size: changed copies of the picture that go through the model together; what suits the device if None.
         seed: decides noise and random choices.
+        reading: with a method's name, what an explainer is told of the model: ``preprocessing``, ``class_names``,
+            ``task``, ``threshold``, ``output_selector``.
 
     Raises:
-        ConfigError: ``SW-F230``, the explainer is of another model or is none.
+        ConfigError: ``SW-F230`` the explainer is of another model or is none, or ``reading`` is nothing to tell;
+            ``SW-F232`` a chunk size or seed that is none.
 
     Example:
         >>> import torch
@@ -80,12 +85,19 @@ class ExplanationMetrics:
         controls: bool = True,
         chunk_size: int | None = None,
         seed: int = 0,
+        **reading: Any,
     ) -> None:
         del use_cuda
         require_model(model)
         given = "gradcam" if explainer is None else explainer
-        self.explainer = make_explainer(given, model) if isinstance(given, str) else _explainer_of(given, model)
-        self.controls, self.chunk_size, self.seed = controls, chunk_size, seed
+        if isinstance(given, str):
+            self.explainer = make_explainer(given, model, None, reading_of(reading), {}, ExplanationMetrics)
+        else:
+            self.explainer = _explainer_of(given, model, reading)
+        if chunk_size is not None:
+            require_count("chunk_size", chunk_size, least=1)
+        self.controls, self.chunk_size = controls, chunk_size
+        self.seed = require_count("seed", seed, least=0)
 
     def deletion(
         self, image: ImageLike, target_class: Any = None, steps: int = 50, baseline: str = "blur"
@@ -94,6 +106,7 @@ class ExplanationMetrics:
 
         ``auc`` is the area under ``scores`` ``[steps + 1]`` over ``fractions``, in [0, 1] (Petsiuk 2018);
         ``relative_auc`` is divided by ``original_score``; ``final_drop`` the share of it that is lost in the end.
+        ``control_scores`` are the controls' curves.
         """
         return self._deletion(self._shown(image, target_class), steps, baseline)
 
@@ -123,8 +136,8 @@ class ExplanationMetrics:
     def parameter_randomization(self, image: ImageLike, target_class: Any = None) -> dict[str, Json]:
         """How much the map of the model resembles that of a copy with random weights; it should not.
 
-        ``correlation`` is Spearman's, with all weights random; ``change`` is 1 less its magnitude; ``passes`` where the
-        magnitude is below 0.5. ``by_stage`` tells it block by block, from the head down to the stem.
+        ``correlation`` is Spearman's, with all weights random; ``change`` is 1 less it; ``passes`` where it
+        is below 0.5. ``by_stage`` tells it block by block, from the head down to the stem.
         """
         return self._randomization(self._shown(image, target_class))
 
@@ -154,16 +167,21 @@ class ExplanationMetrics:
         self, image: ImageLike, target_class: Any = None, bbox: Sequence[float] | None = None
     ) -> dict[str, dict[str, Json]]:
         """``deletion``, ``insertion``, ``sensitivity``, ``param_randomization``, ``data_randomization`` and, with a
-        box, ``pointing_game``; the picture is explained once for all of them."""
+        box, ``pointing_game``; the picture is explained once for all of them.
+
+        What cannot be asked of this model, such as a probability of a regression, has a ``reason`` alone.
+        """
         shown = self._shown(image, target_class, bbox)
-        found = {
-            "deletion": self._deletion(shown, 50, "blur"),
-            "insertion": self._insertion(shown, 50, "blur"),
-            "sensitivity": self._sensitivity(shown, 50, 0.15),
-            "param_randomization": self._randomization(shown),
-            "data_randomization": self._class_sensitivity(shown),
+        asked: dict[str, Callable[[], Facts]] = {
+            "deletion": lambda: self._deletion(shown, 50, "blur"),
+            "insertion": lambda: self._insertion(shown, 50, "blur"),
+            "sensitivity": lambda: self._sensitivity(shown, 50, 0.15),
+            "param_randomization": lambda: self._randomization(shown),
+            "data_randomization": lambda: self._class_sensitivity(shown),
         }
-        return found if bbox is None else {**found, "pointing_game": self._pointing_game(shown, bbox, 0.0)}
+        if bbox is not None:
+            asked["pointing_game"] = lambda: self._pointing_game(shown, bbox, 0.0)
+        return {name: _or_reason(ask) for name, ask in asked.items()}
 
     def grade(
         self,
@@ -181,7 +199,8 @@ class ExplanationMetrics:
         SW-F223 for an unknown metric, SW-F222 for an unknown setting, SW-F226 where the object's place is needed.
         """
         shown = self._shown(image, target_class, bbox, mask)
-        return self._graded(metric, shown, of_any, "value", **settings)
+        seeded = {"seed": self.seed} if "seed" in METRICS[metric].settings else {}
+        return self._graded(metric, shown, of_any, "value", **{**seeded, **settings})
 
     def _shown(
         self, image: ImageLike, target_class: Any, bbox: Sequence[float] | None = None, mask: Any = None
@@ -193,10 +212,10 @@ class ExplanationMetrics:
         return Shown(case, prepared.geometry)
 
     def _deletion(self, shown: Shown, steps: int, baseline: str) -> Facts:
-        return self._graded("deletion", shown, of_deletion, "auc", steps=steps, fill=baseline)
+        return self._graded("deletion", shown, of_deletion, "auc", steps=steps, fill=baseline, seed=self.seed)
 
     def _insertion(self, shown: Shown, steps: int, baseline: str) -> Facts:
-        return self._graded("insertion", shown, of_insertion, "auc", steps=steps, fill=baseline)
+        return self._graded("insertion", shown, of_insertion, "auc", steps=steps, fill=baseline, seed=self.seed)
 
     def _sensitivity(self, shown: Shown, n_samples: int, noise_level: float) -> Facts:
         settings = {"samples": n_samples, "radius": noise_level, "seed": self.seed}
@@ -219,15 +238,25 @@ class ExplanationMetrics:
     def _graded(self, metric: str, shown: Shown, facts: Reader, value: str, **settings: Any) -> Facts:
         """A metric's value under the name ``value``, what else is told, and the controls' values."""
         found = grade(metric, shown.case, **settings)
-        told: Facts = {value: plain(float(found.values[0])), **facts(found), "settings": settings}
+        told: Facts = {value: plain(float(found.values[0])), **facts(found), "settings": told_settings(settings)}
         told["reason"] = found.reasons[0]
         if self.controls:
             controls = {name: grade(metric, controlled(shown.case, name), **settings) for name in CONTROLS}
             told["controls"] = {name: plain(float(one.values[0])) for name, one in controls.items()}
+            if "scores" in told:
+                told["control_scores"] = {name: row_of(one, "curve") for name, one in controls.items()}
         return told
 
 
-def _explainer_of(given: object, model: nn.Module) -> Explainer:
+def _or_reason(ask: Callable[[], Facts]) -> Facts:
+    """What is told, or why nothing can be."""
+    try:
+        return ask()
+    except SeewhyError as error:
+        return {"reason": error.message}
+
+
+def _explainer_of(given: object, model: nn.Module, reading: Mapping[str, Any]) -> Explainer:
     if not isinstance(given, Explainer) or given.model is not model:
         what = "an explainer of another model" if isinstance(given, Explainer) else type(given).__name__
         raise ConfigError(
@@ -235,4 +264,33 @@ def _explainer_of(given: object, model: nn.Module) -> Explainer:
             f"expected an explainer of this model or a method's name, got {what}",
             fix="write ExplanationMetrics(model, GradCAM(model)), or ExplanationMetrics(model, 'gradcam')",
         )
+    if reading:
+        raise ConfigError(
+            "SW-F230",
+            f"an explainer was given, and {', '.join(reading)} with it",
+            fix=f"tell the explainer: {type(given).__name__}(model, {next(iter(reading))}=...)",
+        )
     return given
+
+
+def reading_of(given: Mapping[str, Any]) -> Reading:
+    """What is told of a model; raises ``ConfigError`` SW-F230 for what is nothing to tell."""
+    known = [one.name for one in fields(Reading)]
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                "SW-F230",
+                f"ExplanationMetrics has no parameter {name!r}",
+                near=nearest(name, known),
+                fix=f"besides its own it takes {', '.join(known)}",
+            )
+    return Reading(**given)
+
+
+def require_count(name: str, value: object, *, least: int) -> int:
+    """A whole number from ``least`` on; raises ``ConfigError`` SW-F232 for another."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(
+            "SW-F232", f"{name} must be a whole number from {least} on, got {value!r}", fix=f"leave {name} out"
+        )
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from seewhy.metrics.grade import Grade
@@ -53,8 +53,8 @@ def of_sensitivity(found: Grade) -> Facts:
 
 
 def of_likeness(found: Grade) -> Facts:
-    """Whether two maps that should differ do: ``change`` is 1 less the magnitude of their correlation."""
-    likeness = abs(float(found.values[0]))
+    """Whether two maps that should differ do: ``change`` is 1 less their correlation, 2 for opposite maps."""
+    likeness = float(found.values[0])
     undefined = math.isnan(likeness)
     return {"change": None if undefined else 1 - likeness, "passes": None if undefined else likeness < SAME_MAP}
 
@@ -73,6 +73,23 @@ def of_pointing(found: Grade, geometry: Geometry, bbox: Sequence[float]) -> Fact
 def of_any(found: Grade) -> Facts:
     """All details of a grade."""
     return {"details": {name: _nested(values[0].tolist()) for name, values in found.details.items()}}
+
+
+def told_settings(settings: Mapping[str, Any]) -> Facts:
+    """Settings as JSON; of values that it does not know, such as a baseline's, what they are.
+
+    >>> told_settings({"steps": 5, "n": (0.1, 0.3), "fill": object()})
+    {'steps': 5, 'n': [0.1, 0.3], 'fill': 'object'}
+    """
+    return {name: _told(value) for name, value in settings.items()}
+
+
+def _told(value: Any) -> Json:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, list | tuple):
+        return [_told(one) for one in value]
+    return plain(float(value)) if isinstance(value, float) else type(value).__name__
 
 
 def row_of(found: Grade, name: str) -> list[Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from seewhy.capture.counting import CountingProbe
-from seewhy.core import Inputs
+from seewhy.core import Inputs, Target
 from seewhy.explain.answering import Ready
 from seewhy.explain.explainer import Explainer
 from seewhy.explain.given_inputs import stacked
@@ -19,6 +19,8 @@ from seewhy.explain.head import head_of
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.scale import contributes_of, scale_of
 from seewhy.metrics.case import Case
+from seewhy.metrics.rehearsal import FIRST, why_no_metric
+from seewhy.values import ConfigError, TargetError
 
 
 def ready_for(explainer: Explainer, prepared: Sequence[Prepared], classes: Sequence[Any]) -> Ready:
@@ -59,6 +61,34 @@ def case_for(
         chunk_size=chunk_size,
     )
     return case, counted.passes / records
+
+
+def rehearsed(ready: Ready, metrics: Mapping[str, Mapping[str, Any]], *, strict: bool) -> dict[str, str]:
+    """Why some of these metrics cannot be asked of this model, by metric; nothing goes through the model for it.
+
+    Raises the metric's error where it has settings of its own, or ``strict``: where it was asked for by name.
+    """
+    target = _settled_on_zeros(ready)
+    name = ready.adapter.spatial_inputs[0]
+    refused = {}
+    for metric, settings in metrics.items():
+        why = why_no_metric(ready.adapter, name, metric, settings, target=target, task=ready.head.task)
+        if why and strict:
+            raise ConfigError(
+                "SW-F233", f"the metric {metric!r} cannot be asked here: {why}", fix="choose another metric"
+            )
+        if why:
+            refused[metric] = why
+    return refused
+
+
+def _settled_on_zeros(ready: Ready) -> Target:
+    """A question of the kind that is asked, about the first record."""
+    try:
+        question = ready.head.question(list(ready.classes)[:1])
+        return question.bind(torch.zeros(1, ready.adapter.trace.outputs))
+    except TargetError:
+        return FIRST
 
 
 def ids_of(inputs: Inputs) -> tuple[str, ...]:

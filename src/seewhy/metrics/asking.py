@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
+from seewhy.values import ConfigError
 
 Change = Callable[[int, range], Float[Tensor, "samples c *s"]]
 """Makes the samples numbered in a range of one record, given its row."""
@@ -34,6 +35,14 @@ class Asking:
     ask: Callable[[Float[Tensor, "n c *s"], Sequence[int]], Float[Tensor, "n ..."]]
     clean: Float[Tensor, "b ..."]
     chunk_size: int = 16
+
+    def __post_init__(self) -> None:
+        if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
+            raise ConfigError(
+                "SW-F232",
+                f"chunk_size must be a whole number from 1 on, got {self.chunk_size!r}",
+                fix="leave it out, or give how many copies go through the model together",
+            )
 
     @classmethod
     def of(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy import ops
-from seewhy.baselines import check_name, named
+from seewhy.baselines import NAMES, check_name, named
 from seewhy.capture.probe import Explain, Probe
 from seewhy.core import Attribution, Inputs, Target, Wants
 from seewhy.evidence import Scale
@@ -135,7 +138,8 @@ class Case:
     def parts(self, baseline: Float[Tensor, "b c *s"]) -> Float64[Tensor, "b *s"]:
         """How much of the score each place claims, where ``baseline`` would take its place; in float64.
 
-        Of a method whose values are parts of the score, the signed map at the input's size, its total as it was; of
+        Of a method whose values are parts of the score, the signed map at the input's size, its total kept but for
+        what resizing does; of
         one whose values count per unit of the input, those times what would be taken away, over all channels.
         """
         if self.contributes:
@@ -156,15 +160,24 @@ class Case:
         constant = values.amax(dim=1) == values.amin(dim=1)  # the deviation of which is rounding
         return values.std(dim=1, correction=0).masked_fill(constant, 0).unsqueeze(1).expand(-1, channels)
 
-    def baseline(self, kind: str | Tensor) -> Float[Tensor, "b c *s"]:
+    def baseline(self, kind: str | Tensor | NDArray[Any]) -> Float[Tensor, "b c *s"]:
         """What stands for "nothing there": a name of :data:`seewhy.baselines.NAMES`, or values that fit the input.
 
         Raises ``ConfigError`` SW-F41 for an unknown name, SW-F40 for a colour where nobody knows how the input's
-        values came from pixels, SW-F227 for values that do not fit.
+        values came from pixels, SW-F227 for values that do not fit, are not finite, or are none.
         """
         if isinstance(kind, str):
             check_name(kind)
             return named(kind, self.image, self.adapter.normalisation_of(self.name), key=(0, self.name))
+        if isinstance(kind, np.ndarray):
+            kind = torch.from_numpy(kind)
+        if not isinstance(kind, Tensor) or not bool(kind.isfinite().all()):
+            told = "values that are not finite" if isinstance(kind, Tensor) else f"{type(kind).__name__} {kind!r}"
+            raise ConfigError(
+                "SW-F227",
+                f"a baseline is a name or the values of an input, got {told}",
+                fix=f"use one of {', '.join(NAMES)}, or a tensor in the model's own values",
+            )
         if kind.ndim > self.image.ndim or any(
             own not in (1, wanted)
             for own, wanted in zip(reversed(kind.shape), reversed(self.image.shape), strict=False)

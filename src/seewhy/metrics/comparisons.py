@@ -21,8 +21,9 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan, 0, 0)
 class Above:
     """How far a method is above the best control by one metric; ``difference`` is positive where it is better.
 
-    ``control`` is the one it beats by least, None where none was graded. ``p`` is the largest against any control (all
-    must be beaten), corrected for every other method and metric compared. ``value`` is the method's own.
+    ``control`` is the one it is least sure to beat, None where none was graded: that of the largest ``p`` (all must be
+    beaten), which is corrected for every other method and metric compared. ``value`` is the method's own. ``worse``:
+    the interval lies below 0, and so would chance alone hardly have it.
     """
 
     metric: str
@@ -123,10 +124,9 @@ def _above(book: Gradebook, method: str, metric: str, level: float, seed: int) -
     against = {control: one for control, one in against.items() if one.n}
     if not against:
         return Above(metric, None, value, replace(UNKNOWN, of=len(book.records)), math.nan, False, False)
-    closest = min(against, key=lambda control: against[control].difference.mean)
-    difference = against[closest].difference
-    p = max(one.p for one in against.values())
-    return Above(metric, closest, value, difference, p, False, difference.high < 0)
+    closest = max(against, key=lambda control: (against[control].p, -against[control].difference.mean))
+    difference, p = against[closest].difference, against[closest].p
+    return Above(metric, closest, value, difference, p, False, difference.high < 0 and p > level)
 
 
 def _duels(book: Gradebook, methods: Sequence[str], metric: str, level: float, seed: int) -> list[Duel]:

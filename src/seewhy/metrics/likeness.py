@@ -21,12 +21,32 @@ CONSTANT = "the map is constant"
 BROKEN_OTHER = "the map it is compared with holds NaN or infinite values"
 
 
+def _of_what_is_said(a: Float[Tensor, "b *s"], b: Float[Tensor, "b *s"]) -> Float64[Tensor, " b"]:
+    """The correlation of ranks over the places of which one of the maps says something.
+
+    Where a map is sparse, most places are exactly zero in both whatever is asked; counted, they alone would make maps
+    alike that agree in nothing they say.
+    """
+    said = ((a != 0) | (b != 0)).flatten(1)
+    if bool(said.all()):
+        return spearman(a, b)
+    first, second = a.flatten(1), b.flatten(1)
+    return torch.cat(
+        [
+            spearman(first[row : row + 1, places], second[row : row + 1, places])
+            if int(places.sum()) > 1
+            else spearman(first[row : row + 1], second[row : row + 1])
+            for row, places in enumerate(said)
+        ]
+    )
+
+
 def _of_magnitudes(a: Float[Tensor, "b *s"], b: Float[Tensor, "b *s"]) -> Float64[Tensor, " b"]:
-    return spearman(a.abs(), b.abs())
+    return _of_what_is_said(a.abs(), b.abs())
 
 
 MEASURES: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = MappingProxyType(
-    {"spearman": spearman, "spearman_magnitude": _of_magnitudes, "ssim": ssim, "hog": hog_similarity}
+    {"spearman": _of_what_is_said, "spearman_magnitude": _of_magnitudes, "ssim": ssim, "hog": hog_similarity}
 )
 
 
@@ -40,6 +60,8 @@ def likeness(
 ) -> Float64[Tensor, " b"]:
     """One of :data:`MEASURES` for each record; 0 where ``other`` has become constant, for then nothing is shown.
 
+    Rank correlations leave out the places where both maps are exactly zero.
+
     NaN where ``maps`` is constant itself or either is not finite. Raises ``ConfigError`` SW-F271 for an unknown
     similarity, SW-F261 for oriented gradients of what is no picture.
 
@@ -48,7 +70,7 @@ def likeness(
         >>> [round(likeness(map, other).item(), 6) for other in (2 * map, 0 * map)]
         [1.0, 0.0]
     """
-    if similarity not in MEASURES:
+    if not isinstance(similarity, str) or similarity not in MEASURES:
         known = ", ".join(MEASURES)
         raise ConfigError(
             "SW-F271",

@@ -91,7 +91,7 @@ SANITY: Final = (
         "calibrated on the controls: the edge map is the same for every class; of a rank correlation of 0.9 the two "
         "maps share 81 % of their variance; the sign is kept, since of two classes that exclude one another the maps "
         "are rightly opposite",
-        fails="its maps are the same whatever class is asked about, so they cannot say why it is this one",
+        fails="its maps are much the same whatever class is asked about, so they cannot say why it is this one",
         passes="its maps depend on the class asked about",
         asks="whether its maps depend on the class asked about",
     ),

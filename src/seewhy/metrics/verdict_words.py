@@ -72,8 +72,9 @@ def because(one: Evidence, metrics: Sequence[str]) -> tuple[str, ...]:
 
 
 def evidence_of(above: Above) -> str:
-    """The numbers of a comparison with a control."""
-    return f"({above.metric}: difference {above.difference}, {chance(above.p)}, {_of(above.difference)})"
+    """The numbers of a comparison with a control; ``p`` is of being better, and says nothing where it is not."""
+    sure = "" if above.ruled_out else f"{chance(above.p)}, "
+    return f"({above.metric}: difference {above.difference}, {sure}{_of(above.difference)})"
 
 
 def sanity(one: Sanity) -> str:

@@ -10,10 +10,11 @@ from seewhy.capture.probe import Probe
 from seewhy.capture.tokens import NoAttention, attentions_of
 from seewhy.methods.ask import Asked
 from seewhy.metrics.controls import CONTROLS
+from seewhy.metrics.rehearsal import why_no_metric
 from seewhy.models.adapter import Adapter
 from seewhy.pipeline.grading_question import GradingQuestion
 from seewhy.pipeline.grading_settings import Grading
-from seewhy.pipeline.rehearsal import why_no_method, why_no_metric
+from seewhy.pipeline.rehearsal import why_no_method
 from seewhy.pipeline.subjects import MetricAsked, Subject
 from seewhy.values import LayerError
 
@@ -96,7 +97,7 @@ def _metrics(
     kept = []
     for name in grading.metrics:
         asked = MetricAsked(name, grading.settings_of(name))
-        why = next((why for one in input_names if (why := why_no_metric(adapter, one, asked))), "")
+        why = next((why for one in input_names if (why := why_no_metric(adapter, one, asked.name, asked.settings))), "")
         if why:
             found.not_applicable[name] = why
         else:

@@ -86,12 +86,11 @@ class GradedInput:
 
     @property
     def missing(self) -> dict[str, dict[str, int]]:
-        """Why values of each metric are missing, and how often."""
-        found: dict[str, dict[str, int]] = defaultdict(dict)
-        for (_, place), why in sorted(self.reasons.items()):
-            counted = found[self.columns[place].metric]
-            counted[why] = counted.get(why, 0) + 1
-        return dict(found)
+        """Why values of each metric are missing, and of how many records."""
+        found: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for (row, place), why in sorted(self.reasons.items()):
+            found[self.columns[place].metric][why].add(row)
+        return {metric: {why: len(rows) for why, rows in whys.items()} for metric, whys in found.items()}
 
     def class_of(self, line: Line) -> str:
         """The class a record's grades are about, by its name where it has one."""
