@@ -45,7 +45,10 @@ def growth(call: Callable[[], object], times: int) -> int:
     return tensors() - before
 
 
-@pytest.mark.parametrize("name", CALLS)
+MOST_SLOWLY = [name if name == "gradcam" else pytest.param(name, marks=pytest.mark.slow) for name in CALLS]
+
+
+@pytest.mark.parametrize("name", MOST_SLOWLY)
 def test_two_hundred_calls_leave_nothing_behind(name: str) -> None:
     build, settings = CALLS[name]
     model, inputs = build().eval(), {"image": torch.randn(1, 2, 16, 16)}
@@ -64,7 +67,7 @@ class Broken(Exception):
     """Stands for whatever a model may raise."""
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", MOST_SLOWLY)
 def test_a_hundred_calls_that_raise_leave_nothing_behind(name: str) -> None:
     build, settings = CALLS[name]
     model, inputs = build().eval(), {"image": torch.randn(1, 2, 16, 16)}

@@ -56,6 +56,7 @@ def test_the_line_of_the_guide_writes_its_files_and_prints_the_table(features: l
     assert lines[-1] == "9 files written to analysis_t0"
 
 
+@pytest.mark.slow
 def test_without_layers_every_one_is_analysed(features: list[str], capsys: Captured) -> None:
     assert analyze_features([features[0]]) == 0
     assert all((Path("feature_analysis") / f"{layer}_distribution.png").exists() for layer in LAYERS)

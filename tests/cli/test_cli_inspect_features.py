@@ -108,6 +108,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sys.modules.pop("guide_net", None)
 
 
+@pytest.mark.slow
 def test_a_frame_is_extracted_and_analysed(project: Path) -> None:
     for line in LINES.strip().splitlines()[:2]:
         name, *words = shlex.split(line)

@@ -306,6 +306,7 @@ assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps figures open"
 """
 
 
+@pytest.mark.slow
 def test_no_figure_is_left_open_and_matplotlib_comes_only_when_drawn() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     program = [sys.executable, "-c", SAVES_AND_COMPARES]

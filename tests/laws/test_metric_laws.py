@@ -17,6 +17,10 @@ from seewhy.registry import METRICS
 from seewhy.values import SeewhyError
 
 IDS = ("a", "b", "c")
+RANKS_MOST_SLOWLY = [
+    kind if kind in ("3-D convolutions", "two inputs of convolutions") else pytest.param(kind, marks=pytest.mark.slow)
+    for kind in RANKS
+]
 
 
 def picture_case(**others: object) -> Case:
@@ -101,7 +105,7 @@ def test_a_constant_map_is_graded_in_range_or_refused_with_a_reason(name: str, l
         assert (reason is None and low - 1e-9 <= value <= high + 1e-9) or (reason is not None and math.isnan(value))
 
 
-@pytest.mark.parametrize("kind", RANKS)
+@pytest.mark.parametrize("kind", RANKS_MOST_SLOWLY)
 @pytest.mark.parametrize("name", METRICS)
 def test_inputs_of_any_rank_are_graded_or_refused_by_name(name: str, kind: str) -> None:
     subject: Subject = BY_NAME[kind]

@@ -54,13 +54,8 @@ def test_every_example_is_listed_here() -> None:
     assert found == set(PROMISED) | PARTS
 
 
-SLOW = set(PROMISED) - {"interpretation/interpretation_demo.py"}
-"""Each takes a quarter of a minute; some train with Lightning, whose import alone takes ten seconds."""
-
-
-@pytest.mark.parametrize(
-    "script", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in PROMISED]
-)
+@pytest.mark.slow  # each takes a quarter of a minute; some train with Lightning, whose import alone takes ten seconds
+@pytest.mark.parametrize("script", PROMISED)
 def test_an_example_runs(script: str, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error::UserWarning"}
     command = [sys.executable, str(ROOT / "examples" / script), "--output-dir", str(tmp_path)]

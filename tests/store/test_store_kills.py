@@ -69,7 +69,7 @@ def require_restored(root: Path, uninterrupted: dict[str, bytes], kills: int) ->
     assert len(again) <= len(ALL_IDS) + kills * store_samples.CHUNK
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_at_each_point_in_turn_loses_and_changes_nothing(
     tmp_path: Path, run_child: Runner, uninterrupted: dict[str, bytes], step: int
 ) -> None:
@@ -113,6 +113,7 @@ def kill_at_random_until_done(root: Path, run_child: Runner, draw: random.Random
     return kills
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(tmp_path: Path, run_child: Runner, uninterrupted: dict[str, bytes]) -> None:
     _kill_loop(tmp_path, run_child, uninterrupted, kills=30)
 
