@@ -44,6 +44,12 @@ def test_json_comes_back_as_it_was() -> None:
     assert math.isnan(Gradebook.from_json(told).grades("gradcam", "gini")[1])
 
 
+def test_a_cost_that_nobody_knows_is_none_in_json() -> None:
+    told = json.loads(json.dumps(small(costs={"gradcam": math.nan}).to_json(), allow_nan=False))
+    assert told["costs"] == {"gradcam": None}
+    assert math.isnan(Gradebook.from_json(told).costs["gradcam"])
+
+
 def test_what_describes_has_no_place_among_what_ranks() -> None:
     assert small().of("complexity") == ()
     assert book({"good": GOOD}).of("faithfulness") == ("deletion", "insertion", "road")
@@ -74,3 +80,9 @@ def test_what_does_not_fit_is_refused(code: str, make: object) -> None:
     with pytest.raises(ConfigError) as caught:
         make()
     assert caught.value.code == code
+
+
+def test_values_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Gradebook(("a",), {"gradcam": {"deletion": ["high"]}})
+    assert caught.value.code == "SW-F303"

@@ -11,6 +11,7 @@ from torch import Tensor
 from seewhy import ops
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.ranks import among_the_highest, average_ranks
+from seewhy.metrics.settings import as_real
 from seewhy.metrics.similarity import spearman
 from seewhy.registry import metric
 from seewhy.values import ConfigError
@@ -43,7 +44,8 @@ def agreement(
     """
     if not rivals:
         raise ConfigError("SW-F266", "there is no other method to agree with", fix="compare two methods or more")
-    if isinstance(top, bool) or not isinstance(top, int | float) or not 0 < top < 1:
+    share = as_real(top)
+    if not 0 < share < 1:
         raise ConfigError("SW-F267", f"top must be in (0, 1), got {top!r}", fix="top=0.1 for the highest tenth")
     size = tuple(evidence.shape[1:])
     others = [ops.resize(maps.to(evidence)[:, None], size)[:, 0] for maps in rivals.values()]
@@ -53,7 +55,7 @@ def agreement(
         "the map is constant": flat.amin(dim=1) == flat.amax(dim=1),
         "the maps of all other methods are constant": found.isnan().all(dim=1),
     }
-    overlap = torch.stack([top_overlap(evidence, other, top) for other in others], dim=1)
+    overlap = torch.stack([top_overlap(evidence, other, share) for other in others], dim=1)
     return graded(found.nanmean(dim=1), undefined, spearman=found, overlap=overlap)
 
 

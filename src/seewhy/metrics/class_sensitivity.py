@@ -14,7 +14,7 @@ from seewhy.evidence import Scale
 from seewhy.metrics.asking import Asking
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.likeness import Similarity, as_read, likeness, undefined
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import seeded, whole
 from seewhy.registry import metric
 from seewhy.values import ConfigError, nearest
 
@@ -56,10 +56,10 @@ def class_sensitivity(
     another thing (:func:`seewhy.metrics.label_randomization.label_randomization`).
 
     Details: ``others`` ``(B, n)`` the classes, ``similarities`` ``(B, n)``. NaN for a constant map, where another
-    class's map is not finite, and for magnitudes where one output decides between two classes, which have the same
-    one. A map that is constant for another class counts as different, 0. Raises ``ConfigError`` SW-F271 for an unknown
-    ``against`` or similarity, SW-F252 for less than one sample, SW-F277 for a model of one class, SW-F225 for a
-    question about none.
+    class's map is not finite, and for magnitudes where one output decides between two classes, which have the same one.
+    A map that is constant for another class counts as different, 0. Raises ``ConfigError`` SW-F271 for an unknown
+    ``against`` or similarity, SW-F252 for less than one sample or a seed that is none, SW-F277 for a model of one
+    class, SW-F225 for a question about none.
 
     Example:
         >>> maps = torch.tensor([[1.0, 2.0, 3.0]])
@@ -69,7 +69,7 @@ def class_sensitivity(
         -1.0
     """
     _check(against, class_count)
-    whole("samples", samples, lowest=1)
+    samples, seed = whole("samples", samples, lowest=1), seeded(seed)
     seen = as_read(maps, scale)
     likeness(seen, seen, similarity)  # refused before the model is asked
     others = _others(against, samples, classes, class_count, outputs, ids, seed)
@@ -107,7 +107,7 @@ def _others(
 
 
 def _check(against: str, class_count: int) -> None:
-    if against not in AGAINST:
+    if not isinstance(against, str) or against not in AGAINST:
         raise ConfigError(
             "SW-F271",
             f"a class is compared against {', '.join(AGAINST)}, got {against!r}",

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from seewhy.metrics.grade import Grade, graded
-from seewhy.metrics.settings import real
+from seewhy.metrics.settings import real, switch
 from seewhy.registry import metric
 from seewhy.values import ConfigError
 
@@ -79,18 +79,20 @@ def effective_complexity(evidence: Float[Tensor, "b *s"], *, epsilon: float = 0.
     ``share`` ``(B,)`` is their part of all places. The paper counts the features that are needed; this is the count
     that stands for it where the values themselves tell which those are. NaN for a map that is zero everywhere.
 
-    Raises ``ConfigError`` SW-F253 for an epsilon below 0, SW-F265 for a relative one of 1 or more, which leaves none.
+    Raises ``ConfigError`` SW-F253 for an epsilon below 0, SW-F265 for a relative one of 1 or more, which leaves none,
+    SW-F257 for a ``relative`` that is neither True nor False.
 
     Example:
         >>> effective_complexity(torch.tensor([[8.0, -1.0, 0.05, 0.0]])).values.tolist()
         [2.0]
     """
     least = real("epsilon", epsilon)
-    if relative and least >= 1:
+    of_largest = switch("relative", relative)
+    if of_largest and least >= 1:
         raise ConfigError("SW-F265", f"epsilon={epsilon!r} of the largest value leaves no place", fix="epsilon=0.01")
     values = evidence.double().abs().flatten(1)
     largest = values.amax(dim=1, keepdim=True)
-    found = (values > (least * largest if relative else least)).sum(dim=1).double()
+    found = (values > (least * largest if of_largest else least)).sum(dim=1).double()
     return graded(found, {ZERO: _zero(values)}, share=found / values.shape[1])
 
 

@@ -38,7 +38,8 @@ def deletion(
     "mean", "black", "white", "random") or values. Places that speak alike go in an order drawn by ``seed`` and id, so
     a map without information is graded as random order is.
 
-    Raises ``ConfigError`` SW-F252 for ``steps`` below 1, SW-F40, SW-F41 and SW-F227 for a filling that cannot be.
+    Raises ``ConfigError`` SW-F252 for ``steps`` below 1 or a seed that is none, SW-F40, SW-F41 and SW-F227 for a
+    filling that cannot be.
 
     Example:
         >>> image = torch.tensor([[[1.0, 3.0, 0.0, 0.0]]])
@@ -46,7 +47,8 @@ def deletion(
         >>> deletion(image[:, 0], image, share, lambda fill: torch.zeros_like(image), ("",), steps=4).details["curve"]
         tensor([[1.0000, 0.2500, 0.0000, 0.0000, 0.0000]], dtype=torch.float64)
     """
-    gone = counts(evidence[0].numel(), whole("steps", steps, 1))
+    steps = whole("steps", steps, 1)
+    gone = counts(evidence[0].numel(), steps)
     filling = baseline(fill)
     change = replaced(image, filling, ranks(evidence, ids, seed), gone[1:])
     curve = torch.cat([probability.clean.unsqueeze(1), probability.each(steps, change)], dim=1)
@@ -70,7 +72,8 @@ def insertion(
 
     As :func:`deletion`, but the curve ``(B, steps + 1)`` goes from the filling to the image.
 
-    Raises ``ConfigError`` SW-F252 for ``steps`` below 1, SW-F40, SW-F41 and SW-F227 for a filling that cannot be.
+    Raises ``ConfigError`` SW-F252 for ``steps`` below 1 or a seed that is none, SW-F40, SW-F41 and SW-F227 for a
+    filling that cannot be.
 
     Example:
         >>> image = torch.tensor([[[1.0, 3.0, 0.0, 0.0]]])
@@ -78,7 +81,8 @@ def insertion(
         >>> insertion(image[:, 0], image, share, lambda fill: torch.zeros_like(image), ("",), steps=4).values
         tensor([0.8125], dtype=torch.float64)
     """
-    come = counts(evidence[0].numel(), whole("steps", steps, 1))
+    steps = whole("steps", steps, 1)
+    come = counts(evidence[0].numel(), steps)
     filling = baseline(fill)
     change = replaced(filling, image, ranks(evidence, ids, seed), come[:-1])
     curve = torch.cat([probability.each(steps, change), probability.clean.unsqueeze(1)], dim=1)

@@ -22,6 +22,7 @@ from seewhy.metrics.fixations import (
     has_fixations,
 )
 from seewhy.metrics.human_attention import METRICS, auc_judd, kld, nss, sim, undefined
+from seewhy.metrics.settings import seeded
 from seewhy.ops import generator, resize
 from seewhy.values import ConfigError
 
@@ -155,13 +156,15 @@ def uniform_baseline(size: Sequence[int]) -> Float64[Tensor, "h w"]:
 def shuffled_fixations(points: Points, seed: int = 0) -> list[Tensor]:
     """For each record that has fixations those of another one, for the rest none; all empty where there is one alone.
 
-    The records are joined to one random cycle, so that none keeps its own.
+    The records are joined to one random cycle, so that none keeps its own. Raises ``ConfigError`` SW-F252 for a seed
+    that is no whole number.
     """
+    number = seeded(seed)
     pool = torch.nonzero(has_fixations(points))[:, 0].tolist()
     taken = [torch.empty(0, 2, dtype=torch.float64) for _ in points]
     if len(pool) < 2:
         return taken
-    drawn = generator(seed, "shuffled fixations")
+    drawn = generator(number, "shuffled fixations")
     cycle = [pool[place] for place in torch.randperm(len(pool), generator=drawn).tolist()]
     for record, other in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
         taken[record] = torch.as_tensor(points[other], dtype=torch.float64)

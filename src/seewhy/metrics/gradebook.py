@@ -134,7 +134,7 @@ class Gradebook:
             "labels": list(self.labels),
             "input": self.input,
             "controls": list(self.controls),
-            "costs": dict(self.costs),
+            "costs": {method: _plain(cost) for method, cost in self.costs.items()},
             "metrics": {
                 metric: {"better": better, "family": family} for metric, (better, family) in self.facts.items()
             },
@@ -153,7 +153,7 @@ class Gradebook:
                 who: {metric: np.array([math.nan if v is None else v for v in one]) for metric, one in row.items()}
                 for who, row in cell["values"].items()
             },
-            cell["costs"],
+            {method: math.nan if cost is None else cost for method, cost in cell["costs"].items()},
             tuple(cell["controls"]),
             tuple(cell["labels"]),
             cell["input"],
@@ -185,7 +185,10 @@ class Gradebook:
 
 
 def _grades(values: Any, who: str, metric: str, records: Sequence[str]) -> Grades:
-    found = np.array(values, dtype=np.float64)
+    try:
+        found = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _misfit(f"{metric} of {who} holds what is no number", records) from error
     if found.shape != (len(records),):
         raise _misfit(f"{metric} of {who} has the shape {found.shape}", records)
     found.setflags(write=False)

@@ -14,7 +14,7 @@ from seewhy.metrics.asking import Asking
 from seewhy.metrics.claims import Baseline, Drops, Fill, Parts, replaced
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.nearby import NO_UNIT
-from seewhy.metrics.settings import real, side, whole
+from seewhy.metrics.settings import real, seeded, side, whole
 from seewhy.registry import metric
 from seewhy.values import ConfigError, nearest
 
@@ -59,8 +59,8 @@ def infidelity(
     record's id alone, so methods are asked the same. NaN for noise on a map of parts of the score, and for noise where
     the record is constant and its unit unknown.
 
-    Raises ``ConfigError`` SW-F250 for the patch, SW-F252 for no samples, SW-F253 for ``sigma``, SW-F255 for another
-    perturbation.
+    Raises ``ConfigError`` SW-F250 for the patch, SW-F252 for no samples or a seed that is none, SW-F253 for ``sigma``,
+    SW-F255 for another perturbation.
 
     Example:
         >>> image, weights = torch.rand(1, 1, 6, 6), torch.randn(6, 6)
@@ -70,9 +70,9 @@ def infidelity(
         >>> bool(found.values > 1e-4), bool(found.details["scaled"] < 1e-9)
         (True, True)
     """
-    whole("samples", samples, 1)
+    samples, seed = whole("samples", samples, 1), seeded(seed)
     deviation = real("sigma", sigma)
-    if perturbation not in get_args(Perturbation):
+    if not isinstance(perturbation, str) or perturbation not in get_args(Perturbation):
         raise ConfigError(
             "SW-F255",
             f"there is no perturbation {perturbation!r}; there are {', '.join(get_args(Perturbation))}",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seewhy import ops
+from seewhy.metrics.settings import as_real, as_whole, seeded
 from seewhy.registry.metrics import Better
 from seewhy.values import ConfigError
 
@@ -66,19 +67,15 @@ def bootstrap(values: ArrayLike, *, level: float = 0.95, resamples: int = 2000, 
     width. The order of the records does not matter. With few records it is somewhat narrow: at 95 % and 10 records of
     a normal distribution it covers the mean in about 90 of 100 samples.
 
-    Raises ``ConfigError`` SW-F300 for a level outside (0, 1) or no resamples, SW-F301 for values that are no ``(N,)``.
+    Raises ``ConfigError`` SW-F300 for a level outside (0, 1) or no resamples, SW-F301 for values that are no ``(N,)``,
+    SW-F252 for a seed that is no whole number.
 
     Example:
         >>> found = bootstrap([0.25, 0.5, 0.75, math.nan])
         >>> found.mean, found.n, found.of, found.low < 0.5 < found.high
         (0.5, 3, 4, True)
     """
-    if not 0 < level < 1 or resamples < 1:
-        raise ConfigError(
-            "SW-F300",
-            f"an interval needs a level between 0 and 1 and 1 resample or more, got {level} and {resamples}",
-            fix="leave them out: 0.95 and 2000",
-        )
+    share, count, number = *_checked(level, resamples), seeded(seed)
     given = _column(values)
     known = np.sort(given[np.isfinite(given)])
     n = len(known)
@@ -87,8 +84,8 @@ def bootstrap(values: ArrayLike, *, level: float = 0.95, resamples: int = 2000, 
         return Interval(mean, math.nan, math.nan, n, len(given))
     if known[0] == known[-1]:
         return Interval(float(known[0]), float(known[0]), float(known[0]), n, len(given))
-    drawn = _means(known, resamples, seed)
-    low, high = np.quantile(drawn, _corrected(drawn, known, level))
+    drawn = _means(known, count, number)
+    low, high = np.quantile(drawn, _corrected(drawn, known, share))
     return Interval(mean, float(low), float(high), n, len(given))
 
 
@@ -111,10 +108,10 @@ def paired(
         >>> round(found.difference.mean, 3), found.p
         (0.4, 0.0625)
     """
-    if better == "neither":
+    if better not in ("higher", "lower"):
         raise ConfigError(
             "SW-F302",
-            "a metric that describes has no better direction, so that nothing can be above a control",
+            f"a metric that describes has no better direction, so that nothing can be above a control; got {better!r}",
             fix="compare metrics of which higher or lower is better",
         )
     first, second = _column(values), _column(control)
@@ -139,7 +136,7 @@ def chances(gains: NDArray[np.float64], *, seed: int = 0) -> Array:
         >>> chances(np.array([[0.3, -0.3], [0.2, -0.2], [0.4, math.nan]])).tolist()
         [0.125, 1.0]
     """
-    known = np.isfinite(gains)
+    known, number = np.isfinite(gains), seeded(seed)
     columns = np.sort(np.where(known, gains, 0.0)[known.any(axis=1)], axis=0)
     n = len(columns)
     seen = columns.sum(axis=0)
@@ -147,7 +144,7 @@ def chances(gains: NDArray[np.float64], *, seed: int = 0) -> Array:
     if n <= EXACT:
         found = np.mean(_all_signs(n) @ columns >= enough, axis=0)
     else:
-        as_well = sum((signs @ columns >= enough).sum(axis=0) for signs in _some_signs(n, seed))
+        as_well = sum((signs @ columns >= enough).sum(axis=0) for signs in _some_signs(n, number))
         found = (as_well + 1) / ((1 << EXACT) + 1)
     return np.where(known.any(axis=0), found, math.nan)
 
@@ -208,12 +205,28 @@ def _some_signs(n: int, seed: int) -> Iterator[Array]:
 
 
 def _column(values: ArrayLike) -> Array:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _no_column(f"something else: {error}") from error
     if found.ndim != 1:
-        raise ConfigError(
-            "SW-F301", f"one value per record was expected, (N,); got {found.shape}", fix="give one number for each"
-        )
+        raise _no_column(str(found.shape))
     return found
+
+
+def _no_column(got: str) -> ConfigError:
+    return ConfigError("SW-F301", f"one value per record was expected, (N,); got {got}", fix="give one number for each")
+
+
+def _checked(level: object, resamples: object) -> tuple[float, int]:
+    share, count = as_real(level), as_whole(resamples)
+    if not 0 < share < 1 or count is None or count < 1:
+        raise ConfigError(
+            "SW-F300",
+            f"an interval needs a level between 0 and 1 and 1 resample or more, got {level!r} and {resamples!r}",
+            fix="leave them out: 0.95 and 2000",
+        )
+    return share, count
 
 
 def _number(value: float) -> str:

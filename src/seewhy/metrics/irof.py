@@ -13,7 +13,7 @@ from seewhy.metrics.asking import Asking
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.regions import grid, region_ranks
 from seewhy.metrics.removal import UNCHANGED, replaced, unchanged
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import seeded, whole
 from seewhy.registry import metric
 from seewhy.superpixels import superpixels
 from seewhy.values import ConfigError, nearest
@@ -49,9 +49,9 @@ def irof(
     curve with repeated values, which its own area leaves out. ``regions="slic"`` cuts a picture into about
     ``segments`` superpixels and needs scikit-image; "grid" cuts any input into about as many equal blocks.
 
-    Raises ``ConfigError`` SW-F252 for ``segments`` below 1, SW-F241 for other ``regions``, SW-F242 for superpixels of
-    what is no picture, SW-F40, SW-F41 and SW-F227 for a filling that cannot be; ``MissingExtraError`` without
-    scikit-image.
+    Raises ``ConfigError`` SW-F252 for ``segments`` below 1 or a seed that is none, SW-F241 for other ``regions``,
+    SW-F242 for superpixels of what is no picture, SW-F40, SW-F41 and SW-F227 for a filling that cannot be;
+    ``MissingExtraError`` without scikit-image.
 
     Example:
         >>> image = torch.tensor([[[1.0, 3.0, 0.0, 0.0]]])
@@ -60,6 +60,7 @@ def irof(
         >>> irof(image[:, 0], image, total, black, ("",), regions="grid", segments=4).details["curve"]
         tensor([[1.0000, 0.2500, 0.0000, 0.0000, 0.0000]], dtype=torch.float64)
     """
+    seed = seeded(seed)
     parts = _cut(image, whole("segments", segments, 1), regions)
     filling = baseline(fill)
     each = parts.flatten(1).amax(dim=1) + 1
@@ -76,7 +77,7 @@ def irof(
 
 def _cut(image: Float[Tensor, "b c *s"], segments: int, regions: Regions) -> Int[Tensor, "b *s"]:
     size = image.shape[2:]
-    if regions not in ("slic", "grid"):
+    if not isinstance(regions, str) or regions not in ("slic", "grid"):
         raise ConfigError(
             "SW-F241",
             f"there are no regions {regions!r}; there are slic, grid",

@@ -10,7 +10,7 @@ from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.levels import levels_of, positive, shares_of_maximum, thresholds
 from seewhy.metrics.masks import EMPTY, NO_EVIDENCE, empty, fitting
 from seewhy.metrics.ranks import among_the_highest
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import as_real, whole
 from seewhy.registry import metric
 from seewhy.values import ConfigError
 
@@ -113,6 +113,7 @@ def _overlaps(levels: Int[Tensor, "b n"], inside: Bool[Tensor, "b n"], count: in
 
 
 def _share(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+    share = as_real(value)
+    if not 0 < share <= 1:
         raise ConfigError("SW-F264", f"{name} must be in (0, 1], got {value!r}", fix="give a share of the maximum")
-    return float(value)
+    return share

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seewhy import ops
 from seewhy.metrics.asking import Asking
+from seewhy.metrics.settings import seeded
 
 NO_MAP = "the map is zero everywhere"
 NO_UNIT = "the input is constant, and nobody knows how its values came from pixels: no distance is small"
@@ -25,6 +26,8 @@ class Nearby:
 
     ``unit`` ``(B, C)`` is what 1 is of a channel's values. What is drawn depends on ``seed``, the record's id and the
     number of the sample alone: metrics with the same settings see the same copies.
+
+    Raises ``ConfigError`` SW-F252 for a seed that is no whole number.
     """
 
     image: Float[Tensor, "b c *s"]
@@ -32,6 +35,9 @@ class Nearby:
     ids: Sequence[str]
     radius: float
     seed: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", seeded(self.seed))
 
     def copies(self, row: int, samples: range) -> Float[Tensor, "n c *s"]:
         """Those of one record."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seewhy.evidence import Scale
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.likeness import Similarity, as_read, likeness, possible, undefined
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import seeded, whole
 from seewhy.models.adapter import Adapter
 from seewhy.models.blocks_in_order import MOST, Block, blocks_in_order
 from seewhy.models.randomized import Order, randomized
@@ -56,7 +56,7 @@ def parameter_randomization(
     each. NaN for a constant map, and where the map of a randomised model is not finite.
 
     Raises ``ConfigError`` SW-F270 for a model that cannot be copied, SW-F271 for an unknown order or similarity,
-    SW-F273 for a model without parameters, SW-F252 for a number below 1.
+    SW-F273 for a model without parameters, SW-F252 for a number below 1 or a seed that is none.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 2))
@@ -67,7 +67,7 @@ def parameter_randomization(
         [1.0, 1.0]
     """
     check_order(order)
-    whole("repeats", repeats, lowest=1)
+    repeats, seed = whole("repeats", repeats, lowest=1), seeded(seed)
     seen = as_read(maps, scale)
     likeness(seen, seen, similarity)  # refused before the model is asked
     cut = _blocks(adapter, blocks)
@@ -98,7 +98,7 @@ def stages_of(adapter: Adapter, blocks: int = MOST) -> tuple[str, ...]:
 
 def check_order(order: str) -> None:
     """Raise ``ConfigError`` SW-F271 for an order that does not exist."""
-    if order not in ORDERS:
+    if not isinstance(order, str) or order not in ORDERS:
         raise ConfigError(
             "SW-F271",
             f"weights are drawn afresh in the order {' or '.join(ORDERS)}, got {order!r}",

@@ -22,7 +22,7 @@ from seewhy.metrics.claims import (
 )
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.patches import Patches
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import seeded, whole
 from seewhy.metrics.similarity import spearman
 from seewhy.registry import metric
 
@@ -102,7 +102,7 @@ def monotonicity_correlation(
     drawn at random, ``samples`` times; which places, ``seed`` and the record's id decide alone.
 
     NaN where the map or the score makes no difference between patches. Raises ``ConfigError`` SW-F250 and SW-F251
-    for the patch, SW-F252 for no samples.
+    for the patch, SW-F252 for no samples or a seed that is none.
 
     Example:
         >>> image = torch.arange(6.0).reshape(1, 1, 6)
@@ -112,7 +112,7 @@ def monotonicity_correlation(
         ...                          lambda fill: torch.zeros_like(image), ["a"], samples=8).values.round(decimals=4)
         tensor([1.], dtype=torch.float64)
     """
-    whole("samples", samples, 1)
+    samples, seed = whole("samples", samples, 1), seeded(seed)
     patches = Patches.of(image.shape[2:], patch, image.device)
     single = torch.eye(patches.count, dtype=torch.bool, device=image.device)
 

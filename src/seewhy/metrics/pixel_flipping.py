@@ -40,7 +40,8 @@ def pixel_flipping(
     taken too. A pixel is flipped in all channels; ``curve`` is ``(B, steps + 1)`` from the image to the picture that
     is flipped throughout, over the ``fraction`` really flipped.
 
-    Raises ``ConfigError`` SW-F252 for ``steps`` below 1, SW-F40, SW-F41 and SW-F227 for a filling that cannot be.
+    Raises ``ConfigError`` SW-F252 for ``steps`` below 1 or a seed that is none, SW-F40, SW-F41 and SW-F227 for a
+    filling that cannot be.
 
     Example:
         >>> image = torch.tensor([[[0.0, 1.0, 1.0, 0.0]]])
@@ -48,7 +49,8 @@ def pixel_flipping(
         >>> pixel_flipping(image[:, 0], image, second, lambda fill: image, ("",), steps=2).details["curve"]
         tensor([[1., 0., 0.]], dtype=torch.float64)
     """
-    gone = counts(evidence[0].numel(), whole("steps", steps, 1))
+    steps = whole("steps", steps, 1)
+    gone = counts(evidence[0].numel(), steps)
     filling = flipped(image) if isinstance(fill, str) and fill == "flip" else baseline(fill)
     change = replaced(image, filling, ranks(evidence, ids, seed), gone[1:])
     curve = torch.cat([probability.clean.unsqueeze(1), probability.each(steps, change)], dim=1)

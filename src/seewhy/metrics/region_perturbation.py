@@ -13,7 +13,7 @@ from seewhy.metrics.asking import Asking
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.regions import grid, region_ranks
 from seewhy.metrics.removal import UNCHANGED, replaced, unchanged
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import seeded, whole
 from seewhy.registry import metric
 
 SAMEK = "Samek et al. 2017, arXiv:1509.06321, equation 12"
@@ -41,8 +41,8 @@ def aopc_morf(
     ``fill="uniform"`` draws each value between the lowest and the highest of its channel in that image, by ``seed`` and
     id; a baseline's name or values are taken too. ``curve`` ``(B, L + 1)`` are the probabilities.
 
-    Raises ``ConfigError`` SW-F252 for ``region`` or ``steps`` below 1, SW-F40, SW-F41 and SW-F227 for a filling that
-    cannot be.
+    Raises ``ConfigError`` SW-F252 for ``region`` or ``steps`` below 1 or a seed that is none, SW-F40, SW-F41 and
+    SW-F227 for a filling that cannot be.
 
     Example:
         >>> image = torch.tensor([[[1.0, 3.0, 0.0, 0.0]]])
@@ -70,8 +70,8 @@ def aopc_lerf(
 
     As :func:`aopc_morf` in the opposite order.
 
-    Raises ``ConfigError`` SW-F252 for ``region`` or ``steps`` below 1, SW-F40, SW-F41 and SW-F227 for a filling that
-    cannot be.
+    Raises ``ConfigError`` SW-F252 for ``region`` or ``steps`` below 1 or a seed that is none, SW-F40, SW-F41 and
+    SW-F227 for a filling that cannot be.
 
     Example:
         >>> image = torch.tensor([[[1.0, 3.0, 0.0, 0.0]]])
@@ -86,7 +86,8 @@ def uniform(image: Float[Tensor, "b c *s"], ids: Sequence[str], seed: int) -> Fl
     """Values drawn between the lowest and the highest of each channel of each image, by ``seed`` and id."""
     flat = image.flatten(2)
     low, high = (values.reshape(*image.shape[:2], *[1] * (image.ndim - 2)) for values in (flat.amin(2), flat.amax(2)))
-    drawn = torch.stack([torch.rand(image.shape[1:], generator=ops.generator(seed, "uniform", key)) for key in ids])
+    number = seeded(seed)
+    drawn = torch.stack([torch.rand(image.shape[1:], generator=ops.generator(number, "uniform", key)) for key in ids])
     return low + (high - low) * drawn.to(image)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seewhy import ops
 from seewhy.metrics.asking import Change
+from seewhy.metrics.settings import seeded
 
 CONSTANT = 1e-6
 """A map whose values differ by less than this share of the largest magnitude is constant: resizing rounds so much."""
@@ -19,7 +20,8 @@ UNCHANGED = "the image is the same as what replaces it"
 def ranks(evidence: Float[Tensor, "b *s"], ids: Sequence[str], seed: int = 0) -> Int[Tensor, "b *s"]:
     """The turn of every place, 0 for the one that speaks most; equal places come in an order drawn by seed and id.
 
-    So a constant map removes places in random order, not line by line, and no order of the input decides.
+    So a constant map removes places in random order, not line by line, and no order of the input decides. Raises
+    ``ConfigError`` SW-F252 for a seed that is no whole number.
 
     Example:
         >>> ranks(torch.tensor([[0.5, 2.0, -1.0]]), ("",)).tolist()
@@ -29,7 +31,8 @@ def ranks(evidence: Float[Tensor, "b *s"], ids: Sequence[str], seed: int = 0) ->
     spread, largest = values.amax(1) - values.amin(1), values.abs().amax(1)
     values = values.masked_fill((spread <= CONSTANT * largest).unsqueeze(1), 0.0)
     count = values.shape[1]
-    drawn = torch.stack([torch.randperm(count, generator=ops.generator(seed, "ties", key)) for key in ids])
+    number = seeded(seed)
+    drawn = torch.stack([torch.randperm(count, generator=ops.generator(number, "ties", key)) for key in ids])
     drawn = drawn.to(values.device)
     order = drawn.gather(1, values.gather(1, drawn).argsort(dim=1, descending=True, stable=True))
     turns = torch.arange(count, device=values.device).expand_as(order)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -14,7 +13,7 @@ from seewhy.metrics.asking import Asking
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.imputation import imputed
 from seewhy.metrics.removal import CONSTANT, ranks
-from seewhy.metrics.settings import real
+from seewhy.metrics.settings import as_real, listed, real, seeded
 from seewhy.registry import metric
 from seewhy.values import ConfigError
 
@@ -73,8 +72,8 @@ def road_morf(
     ``noise`` times the range of the image's values, drawn by ``seed`` and id. ``curve`` ``(B, n)`` are the
     probabilities. Signals, pictures and volumes.
 
-    Raises ``ConfigError`` SW-F240 for percentages that are not increasing or not between 0 and 100, SW-F253 for
-    ``noise`` below 0, SW-F243 for inputs with more than three axes of places.
+    Raises ``ConfigError`` SW-F240 for percentages that are not increasing or not between 0 and 100, SW-F252 for a
+    seed that is no whole number, SW-F253 for ``noise`` below 0, SW-F243 for inputs with more than three axes of places.
 
     Example:
         >>> image = torch.tensor([[[0.0, 1.0, 0.0, 0.0]]])
@@ -153,9 +152,8 @@ def _gone(evidence: Float[Tensor, "b *s"], percentages: Sequence[float]) -> list
             f"places are imputed in signals, pictures and volumes, and these maps have {evidence.ndim - 1} axes",
             fix="use deletion, which knows any input",
         )
-    given = list(percentages) if isinstance(percentages, Sequence) and not isinstance(percentages, str) else []
-    known = [float(one) for one in given if isinstance(one, Real) and not isinstance(one, bool) and 0 < one < 100]
-    if not given or len(known) < len(given) or sorted(set(known)) != known:
+    known = [as_real(one) for one in listed(percentages)]
+    if not known or not all(0 < one < 100 for one in known) or sorted(set(known)) != known:
         raise ConfigError(
             "SW-F240",
             f"percentages must be increasing numbers above 0 and below 100, got {percentages!r}",
@@ -169,7 +167,8 @@ def _grain(image: Float[Tensor, "b c *s"], ids: Sequence[str], noise: float, see
     """Noise for every place of each record."""
     flat = image.flatten(1)
     deviation = noise * (flat.amax(dim=1) - flat.amin(dim=1)).reshape(-1, *[1] * (image.ndim - 1))
-    drawn = torch.stack([torch.randn(image.shape[1:], generator=ops.generator(seed, "road", key)) for key in ids])
+    number = seeded(seed)
+    drawn = torch.stack([torch.randn(image.shape[1:], generator=ops.generator(number, "road", key)) for key in ids])
     return deviation * drawn.to(image)
 
 

@@ -23,7 +23,7 @@ from seewhy.metrics.claims import (
 )
 from seewhy.metrics.grade import Grade, graded
 from seewhy.metrics.patches import Patches
-from seewhy.metrics.settings import whole
+from seewhy.metrics.settings import as_real, as_whole, listed, seeded, whole
 from seewhy.registry import metric
 from seewhy.values import ConfigError
 
@@ -61,8 +61,8 @@ def sensitivity_n(
     NaN where the map or the score makes no difference between the sets for any ``n``; those where one does are
     averaged. The details hold the correlation for each ``n``, ``(B, n)``.
 
-    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch, SW-F252 for fewer than 2 samples, SW-F254 for an ``n``
-    that is none.
+    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch, SW-F252 for fewer than 2 samples or a seed that is
+    none, SW-F254 for an ``n`` that is none.
 
     Example:
         >>> image, weights = torch.rand(2, 1, 4, 4), torch.randn(4, 4)
@@ -72,7 +72,7 @@ def sensitivity_n(
         >>> kept.values.round(decimals=4)
         tensor([1., 1.], dtype=torch.float64)
     """
-    amounts = n if isinstance(n, Sequence) and not isinstance(n, str) else (n,)
+    amounts = listed(n) or [n]
     found, reasons = _correlations(image, score, parts, baseline(fill), ids, amounts, samples, patch, seed)
     return graded(found.nanmean(dim=1), reasons, correlations=found)
 
@@ -103,8 +103,8 @@ def faithfulness_correlation(
     settings. The score is the one the question asks for, a logit rather than a probability unless asked so. NaN where
     the map or the score makes no difference between the sets.
 
-    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch, SW-F252 for fewer than 2 samples, SW-F254 for a ``size``
-    that is none.
+    Raises ``ConfigError`` SW-F250 and SW-F251 for the patch, SW-F252 for fewer than 2 samples or a seed that is
+    none, SW-F254 for a ``size`` that is none.
 
     Example:
         >>> image = torch.rand(1, 1, 9)
@@ -124,13 +124,13 @@ def _correlations(
     parts: Parts,
     base: Float[Tensor, "b c *s"],
     ids: Sequence[str],
-    amounts: Sequence[Amount],
+    amounts: Sequence[object],
     samples: int,
     patch: int | None,
     seed: int,
 ) -> tuple[Float64[Tensor, "b n"], dict[str, Bool[Tensor, " b"]]]:
     """One correlation for each amount, and why there is none."""
-    whole("samples", samples, 2)
+    samples, seed = whole("samples", samples, 2), seeded(seed)
     patches = Patches.of(image.shape[2:], patch, image.device)
     counts = [_count(amount, patches.count) for amount in amounts]
     chosen = torch.stack([_drawn(one, counts, samples, patches.count, seed) for one in ids]).to(image.device)
@@ -161,13 +161,13 @@ def _drawn(
     return torch.cat(sets)
 
 
-def _count(amount: Amount, patches: int) -> int:
+def _count(amount: object, patches: int) -> int:
     """How many patches that is; raises ``ConfigError`` SW-F254 unless some are left and some are taken."""
-    is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
-    if is_number and isinstance(amount, int) and 1 <= amount < patches:
-        return amount
-    if is_number and isinstance(amount, float) and 0 < amount < 1:
-        return min(max(round(amount * patches), 1), patches - 1)
+    number, share = as_whole(amount), as_real(amount)
+    if number is not None and 1 <= number < patches:
+        return number
+    if 0 < share < 1:
+        return min(max(round(share * patches), 1), patches - 1)
     raise ConfigError(
         "SW-F254",
         f"of {patches} patches {amount!r} cannot be taken",
