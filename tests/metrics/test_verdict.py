@@ -63,8 +63,8 @@ def test_an_edge_map_dressed_as_a_method_is_rejected_whatever_its_faithfulness()
     assert found.avoid["dressed"] == (
         "its maps do not change when the weights are randomised (magnitude of the similarity 1.00 [1.00, 1.00], an "
         "edge map has 1.00); "
-        "its maps are much the same whatever class is asked about, so they cannot say why it is this one (similarity 1.00 "
-        "[1.00, 1.00], an edge map has 1.00)"
+        "its maps are much the same whatever class is asked about, so they cannot say why it is this one (similarity "
+        "1.00 [1.00, 1.00], an edge map has 1.00)"
     )
 
 
