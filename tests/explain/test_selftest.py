@@ -32,8 +32,8 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Registers a method for the time of one test."""
 
     def register(function: Ask, name: str = NAME, **facts: Any) -> None:
-        kept = {known: entry for known, entry in METHODS._methods.items() if known != name}
-        monkeypatch.setattr(METHODS, "_methods", kept)
+        kept = {known: entry for known, entry in METHODS._entries.items() if known != name}
+        monkeypatch.setattr(METHODS, "_entries", kept)
         monkeypatch.setattr(
             METHODS, "_names", {other: known for other, known in METHODS._names.items() if known in kept}
         )

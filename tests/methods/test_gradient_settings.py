@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation
 from seewhy.methods.ask import Asked
-from seewhy.methods.baselines import baselines, blurred
+from seewhy.baselines import blurred
+from seewhy.methods.baselines import baselines
 from seewhy.methods.passes import grouped
 from seewhy.methods.quadrature import RULES, fejer, nested_levels
 from seewhy.methods.smooth import Moments, smooth

@@ -73,7 +73,7 @@ class ExplanationMetrics:
         >>> from seewhy.demo.models import load
         >>> metrics = ExplanationMetrics(load("cnn"), "gradcam")
         >>> sorted(metrics.deletion(torch.zeros(3, 64, 64), steps=5, baseline="mean"))[:4]
-        ['auc', 'controls', 'final_drop', 'fractions']
+        ['auc', 'control_scores', 'controls', 'final_drop']
     """
 
     def __init__(
