@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from seewhy.baselines import blurred
 from seewhy.capture.probe import Probe
 from seewhy.core import Explanation
 from seewhy.methods.ask import Asked
-from seewhy.baselines import blurred
 from seewhy.methods.baselines import baselines
 from seewhy.methods.passes import grouped
 from seewhy.methods.quadrature import RULES, fejer, nested_levels
