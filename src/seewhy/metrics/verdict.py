@@ -63,7 +63,13 @@ def verdict(book: Gradebook, rules: Rules = RULES, seed: int = 0) -> Verdict:
     standings = {who: _standing(one, ranked, ties, metrics, rules, enough) for who, one in evidence.items()}
     return Verdict(
         words.outcome(
-            book, evidence[first] if first else None, metrics, records, needed, [evidence[who] for who in sound]
+            book,
+            evidence[first] if first else None,
+            metrics,
+            records,
+            needed,
+            [evidence[who] for who in sound],
+            is_open="not shown" in standings.values(),
         ),
         first,
         words.because(evidence[first], metrics) if first else (),

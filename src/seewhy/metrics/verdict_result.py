@@ -107,7 +107,7 @@ class Verdict:
         lines += [f"  - {'because ' if not place else ''}{one}" for place, one in enumerate(self.because)]
         lines += [f"  - {one}" for one in self.tied]
         lines += [f"Above the controls, but behind: {', '.join(self.behind)}."] if self.behind else []
-        lines += [f"Unproven is {method}: {why}." for method, why in self.unproven.items()]
+        lines += [f"Unproven, {method}: {why}." for method, why in self.unproven.items()]
         lines += [f"Do not use {method}: {why}." for method, why in self.avoid.items()]
         lines += [f"The metrics disagree: {one.words}." for one in self.disagreements]
         lines += [f"Note: {one}." for one in self.notes]
@@ -120,7 +120,7 @@ class Verdict:
         """The verdict in words, the ranking and how the metrics agree as tables."""
         lines = [f"**{self.outcome[0].upper()}{self.outcome[1:]}{':' if self.because else '.'}**", ""]
         lines += [f"- {one}" for one in (*self.because, *self.tied)]
-        lines += [f"- unproven is **{method}**: {why}" for method, why in self.unproven.items()]
+        lines += [f"- unproven, **{method}**: {why}" for method, why in self.unproven.items()]
         lines += [f"- do not use **{method}**: {why}" for method, why in self.avoid.items()]
         lines += [f"- the metrics disagree: {one.words}" for one in self.disagreements]
         lines += [f"- {one}" for one in self.notes]

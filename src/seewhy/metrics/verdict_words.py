@@ -44,8 +44,10 @@ def outcome(
     records: int,
     needed: int,
     sound: Sequence[Evidence],
+    *,
+    is_open: bool,
 ) -> str:
-    """The first sentence: what to use, or why nothing is said to be."""
+    """The first sentence: what to use, or why nothing is said to be; ``is_open``: of some method it is not decided."""
     of = "" if book.input == "image" else f" of the input {book.input}"
     if first is not None:
         return f"use {first.method} for this model{of} ({counted(records)}){_doubts(first, book.metrics)}"
@@ -62,6 +64,8 @@ def outcome(
     by = {one.method: [each.metric for each in one.better(metrics)] for one in sound}
     only = "".join(f"; {who} is only by {listed(names)}" for who, names in by.items() if names)
     most = "no method is above every control by most metrics of faithfulness"
+    if is_open:
+        return f"nothing is sure yet{of}: {most} ({counted(records)}){only}; more records may tell"
     return f"none of these can be trusted here{of}: {most} ({counted(records)}){only}"
 
 
