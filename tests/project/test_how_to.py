@@ -90,7 +90,9 @@ def test_a_method_added_as_the_page_says_is_everywhere(copy: Copy) -> None:
     assert passed(said, "python -m pytest -q -k") > 20  # its own 4, and the laws on every kind of model
     assert "| `activation_attention` |" in (copy.folder / "docs" / "methods.md").read_text()
     assert "activation_attention" in answer(said, "seewhy explain")
-    assert "its maps are much the same whatever class is asked about" in answer(said, "seewhy evaluate")
+    (row,) = (line for line in answer(said, "seewhy evaluate").splitlines() if line.startswith("activation_attention "))
+    assert row.split()[2] == "1.00", "the class it is asked about changes nothing"
+    assert "Use activation_attention" not in answer(said, "seewhy evaluate")
     assert said["python"].strip() == "activation_attention torch.Size([1, 56, 56])"  # 224 pixels, a stem of stride 4
     told = copy.run(sys.executable, "-c", "import seewhy.methods, seewhy.registry as r; print(*r.METHODS)")
     assert "activation_attention" in told.split()
