@@ -148,7 +148,7 @@ BAD = {
     "SW-F229": lambda m, p: m.grade(p, "pointing_game", mask=np.ones((3, 3))),
     "SW-F41": lambda m, p: m.deletion(p, baseline="blurr"),
     "SW-F227": lambda m, p: m.deletion(p, baseline=5),
-    "SW-F232": lambda m, p: seewhy.ExplanationMetrics(m.explainer.model, chunk_size=-1),
+    "SW-F252": lambda m, p: seewhy.ExplanationMetrics(m.explainer.model, chunk_size=-1),
     "SW-F230": lambda m, p: seewhy.ExplanationMetrics(m.explainer.model, tsk="binary"),
     "SW-T01": lambda m, p: m.deletion(p, target_class=99),
 }

@@ -11,13 +11,12 @@ from torch import nn
 from seewhy.explain.drawing import Destination, Look, Picture, png_of, require_size, save_panels
 from seewhy.explain.evaluate import evaluate_methods
 from seewhy.explain.evaluation import Evaluation
-from seewhy.explain.explainer import Explainer
-from seewhy.explain.explainers import make_explainer
 from seewhy.explain.keywords import parameters_of
 from seewhy.explain.prepared import ImageLike
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
 from seewhy.explain.result import Result, failed, result_of
+from seewhy.explain.several import several_explainers
 from seewhy.explain.side_by_side import explained_together
 from seewhy.metrics.verdict import Verdict
 from seewhy.models.outputs import Selector
@@ -138,7 +137,7 @@ def compare_methods(
     rows_and_columns(1, layout)
     require_size(figsize)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
-    explainers = _explainers(model, methods, target_layer, reading, settings or {})
+    explainers = several_explainers(methods, model, target_layer, reading, settings, compare_methods)
     if metrics is False and not (metric_settings is None and bbox is None and mask is None):
         raise ConfigError("SW-F282", "metric_settings, bbox and mask are for metrics", fix="say metrics=True")
     evaluation = None
@@ -176,33 +175,6 @@ def compare_methods(
     if save_path is not None:
         comparison.save(save_path)
     return comparison
-
-
-def _explainers(
-    model: nn.Module,
-    methods: Sequence[str],
-    target_layer: str | nn.Module | None,
-    reading: Reading,
-    settings: dict[str, dict[str, Any]],
-) -> dict[str, Explainer]:
-    names = [methods] if isinstance(methods, str) else list(methods)
-    if not names or len({METHODS[name].name for name in names}) < len(names):
-        raise ConfigError(
-            "SW-F78", f"methods are one or more different names, got {names}", fix="write each method once"
-        )
-    given = {METHODS[name].name: values for name, values in settings.items()}
-    unknown = [name for name in given if name not in [METHODS[asked].name for asked in names]]
-    if unknown:
-        raise ConfigError(
-            "SW-F79",
-            f"settings were given for {unknown[0]!r}, which is not among the methods {names}",
-            fix="name a method that is asked",
-        )
-    layers = {name: target_layer if METHODS[name].needs_layer else None for name in names}
-    return {
-        name: make_explainer(name, model, layers[name], reading, given.get(METHODS[name].name, {}), compare_methods)
-        for name in names
-    }
 
 
 def _require_no_others(unknown: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.evaluation import Evaluation, GradeSheet
 from seewhy.explain.explainer import Explainer, require_batch_size
-from seewhy.explain.explainers import make_explainer
 from seewhy.explain.graded_case import case_for, ready_for, rehearsed
 from seewhy.explain.named import named_list, named_settings
 from seewhy.explain.object_region import region_of
 from seewhy.explain.prepared import Prepared, chunks_of_one_shape, each_image, prepare
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
+from seewhy.explain.several import several_explainers
 from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.usual import usual_metrics
@@ -62,10 +62,10 @@ def evaluate_methods(
         others: as in :func:`seewhy.explain.predictions.explain_prediction`.
 
     Raises, before anything is explained:
-        ConfigError: ``SW-F231`` no methods or metrics, or other numbers of boxes or masks than pictures; ``SW-F10`` and
-            ``SW-F223`` unknown names, ``SW-F12`` and ``SW-F222`` unknown settings, ``SW-F79`` and ``SW-F282`` settings
-            of what is not asked, ``SW-F281`` what are no settings, ``SW-F283`` a method that is a control,
-            ``SW-F226`` a metric that needs masks, ``SW-F75`` a batch size, and the metrics' own.
+        ConfigError: ``SW-F78`` no methods, ``SW-F231`` no metrics, or other numbers of boxes or masks than pictures;
+            ``SW-F10`` and ``SW-F223`` unknown names, ``SW-F12`` and ``SW-F222`` unknown settings, ``SW-F79`` and
+            ``SW-F282`` settings of what is not asked, ``SW-F281`` what are no settings,
+            ``SW-F283`` a method that is a control, ``SW-F226`` a metric that needs masks, ``SW-F75`` a batch size, and the metrics' own.
         SeewhyError: a metric's, where it was named and cannot be asked; and, afterwards, the first method's error where
             none of them can explain the model.
 
@@ -80,7 +80,8 @@ def evaluate_methods(
     own = _metric_settings(metric_settings)
     named = _metric_names(metrics, own)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
-    explainers = _explainers(model, methods, target_layer, reading, settings)
+    explainers = several_explainers(methods, model, target_layer, reading, settings, evaluate_methods)
+    _require_no_controls(explainers)
     first = next(iter(explainers.values()))
     classes = class_list(target_classes, len(images), first.class_names)
     prepared = [prepare(image, first.recipe, first.study.dtype) for image in images]
@@ -126,36 +127,12 @@ def _grade_batch(
         sheet.grade(control, controlled(laid_on, control), rows)
 
 
-def _explainers(
-    model: nn.Module, methods: Any, layer: str | nn.Module | None, reading: Reading, settings: Settings | None
-) -> dict[str, Explainer]:
-    names = named_list("methods", methods)
-    if len({METHODS[name].name for name in names}) < len(names):
-        raise ConfigError("SW-F231", f"methods are one or more different names, got {names}", fix="write each once")
-    for name in names:
+def _require_no_controls(methods: Iterable[str]) -> None:
+    for name in methods:
         if METHODS[name].name in CONTROLS:
             raise ConfigError(
                 "SW-F283", f"{name!r} is graded beside every method anyway, as a control", fix="leave it out"
             )
-    given = {METHODS[name].name: values for name, values in named_settings("settings", settings).items()}
-    for name in given:
-        if name not in [METHODS[asked].name for asked in names]:
-            raise ConfigError(
-                "SW-F79",
-                f"settings were given for {name!r}, which is not among the methods {names}",
-                fix="name a method that is asked",
-            )
-    return {
-        name: make_explainer(
-            name,
-            model,
-            layer if METHODS[name].needs_layer else None,
-            reading,
-            given.get(METHODS[name].name, {}),
-            evaluate_methods,
-        )
-        for name in names
-    }
 
 
 def _metric_names(names: Any, settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

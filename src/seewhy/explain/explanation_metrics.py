@@ -33,6 +33,7 @@ from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grade import Grade
 from seewhy.metrics.grading import grade
 from seewhy.metrics.parameter_randomization import stages_of
+from seewhy.metrics.settings import whole
 from seewhy.registry import METRICS
 from seewhy.values import ConfigError, Geometry, Json, SeewhyError, nearest
 
@@ -66,7 +67,7 @@ class ExplanationMetrics:
 
     Raises:
         ConfigError: ``SW-F230`` the explainer is of another model or is none, or ``reading`` is nothing to tell;
-            ``SW-F232`` a chunk size or seed that is none.
+            ``SW-F252`` a chunk size or seed that is none.
 
     Example:
         >>> import torch
@@ -95,9 +96,9 @@ class ExplanationMetrics:
         else:
             self.explainer = _explainer_of(given, model, reading)
         if chunk_size is not None:
-            require_count("chunk_size", chunk_size, least=1)
+            whole("chunk_size", chunk_size, 1)
         self.controls, self.chunk_size = controls, chunk_size
-        self.seed = require_count("seed", seed, least=0)
+        self.seed = whole("seed", seed, 0)
 
     def deletion(
         self, image: ImageLike, target_class: Any = None, steps: int = 50, baseline: str = "blur"
@@ -285,12 +286,3 @@ def reading_of(given: Mapping[str, Any]) -> Reading:
                 fix=f"besides its own it takes {', '.join(known)}",
             )
     return Reading(**given)
-
-
-def require_count(name: str, value: object, *, least: int) -> int:
-    """A whole number from ``least`` on; raises ``ConfigError`` SW-F232 for another."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(
-            "SW-F232", f"{name} must be a whole number from {least} on, got {value!r}", fix=f"leave {name} out"
-        )
-    return value

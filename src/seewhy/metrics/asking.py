@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy import ops
-from seewhy.values import ConfigError
+from seewhy.metrics.settings import whole
 
 Change = Callable[[int, range], Float[Tensor, "samples c *s"]]
 """Makes the samples numbered in a range of one record, given its row."""
@@ -37,12 +37,7 @@ class Asking:
     chunk_size: int = 16
 
     def __post_init__(self) -> None:
-        if isinstance(self.chunk_size, bool) or not isinstance(self.chunk_size, int) or self.chunk_size < 1:
-            raise ConfigError(
-                "SW-F232",
-                f"chunk_size must be a whole number from 1 on, got {self.chunk_size!r}",
-                fix="leave it out, or give how many copies go through the model together",
-            )
+        whole("chunk_size", self.chunk_size, 1)
 
     @classmethod
     def of(
