@@ -62,10 +62,10 @@ def evaluate_methods(
         others: as in :func:`seewhy.explain.predictions.explain_prediction`.
 
     Raises, before anything is explained:
-        ConfigError: ``SW-F78`` no methods, ``SW-F231`` no metrics, or other numbers of boxes or masks than pictures;
-            ``SW-F10`` and ``SW-F223`` unknown names, ``SW-F12`` and ``SW-F222`` unknown settings, ``SW-F79`` and
-            ``SW-F282`` settings of what is not asked, ``SW-F281`` what are no settings,
-            ``SW-F283`` a method that is a control, ``SW-F226`` a metric that needs masks, ``SW-F75`` a batch size, and the metrics' own.
+        ConfigError: ``SW-F78`` no methods; ``SW-F231`` no metrics, or other numbers of boxes or masks than pictures;
+            ``SW-F10`` and ``SW-F223`` unknown names; ``SW-F12`` and ``SW-F222`` unknown settings; ``SW-F79`` and
+            ``SW-F282`` settings of what is not asked; ``SW-F281`` what are no settings; ``SW-F283`` a method that is a
+            control; ``SW-F226`` a metric that needs masks; ``SW-F75`` a batch size; and the metrics' own.
         SeewhyError: a metric's, where it was named and cannot be asked; and, afterwards, the first method's error where
             none of them can explain the model.
 
