@@ -168,10 +168,10 @@ def test_a_worker_process_that_outlives_its_killed_parent_does_not_hold_the_dire
         "with RunDirectory.open(pathlib.Path(sys.argv[1]), {}):\n"
         "    worker = os.fork()\n"
         "    if worker == 0:\n"
-        "        print('started', flush=True)\n"
+        "        os.write(1, b'started\\n')\n"
         "        time.sleep(60)\n"
         "        os._exit(0)\n"
-        "    print(worker, flush=True)\n"
+        "    os.write(1, f'{worker}\\n'.encode())\n"
         "    time.sleep(60)\n"
     )
     source = Path(files.__file__).parents[2]
@@ -182,7 +182,8 @@ def test_a_worker_process_that_outlives_its_killed_parent_does_not_hold_the_dire
         text=True,
     ) as parent:
         assert parent.stdout is not None
-        # Both lines, in whatever order: a worker that was not yet scheduled has let go of nothing.
+        # Both lines, in whatever order: a worker that was not yet scheduled has let go of nothing. Each is one write,
+        # so that on a busy machine none lands inside the other.
         lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         worker = int(next(line for line in lines if line.isdigit()))
         try:
