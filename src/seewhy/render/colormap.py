@@ -13,7 +13,7 @@ from seewhy.render.arrays import require_plane, require_unit
 from seewhy.render.errors import RenderError
 from seewhy.values import nearest
 
-_OTHER_SPELLINGS = {"grey": "gray"}
+_OTHER_SPELLINGS = {"grey": "gray", "greys": "gray", "grays": "gray"}
 
 
 def colormap(name: str) -> UInt8[np.ndarray, "256 3"]:
