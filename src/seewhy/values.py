@@ -67,6 +67,10 @@ class DataError(SeewhyError):
     """A data set or one of its records cannot be read. Codes ``SW-D..``."""
 
 
+class EmbeddingError(SeewhyError):
+    """Embeddings cannot be read, or a question does not fit them. Codes ``SW-E..``."""
+
+
 class StoreError(SeewhyError):
     """A run directory is held, damaged, full or belongs to another run. Codes ``SW-S..``."""
 
@@ -171,9 +175,30 @@ class Answer:
     classes: tuple[int, ...] = ()
 
 
+PreviewKind = Literal["picture", "slices", "frames", "signal"]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One input of a record, small enough for pages of many records.
+
+    ``data`` is a JPEG of tiles of equal size side by side: the picture, or the slices or frames that ``shown`` counts
+    among ``of``.
+    """
+
+    input_name: str
+    kind: PreviewKind
+    data: bytes
+    shown: tuple[int, ...] = (0,)
+    of: int = 1
+
+
 @dataclass(frozen=True)
 class RecordRow:
-    """One record of one shard: what the model said of it, the answers, and the files made from them."""
+    """One record of one shard: what the model said of it, the answers, and the files made from them.
+
+    ``previews`` are left out where a reader was not asked for them.
+    """
 
     record_id: str
     split: str
@@ -191,3 +216,4 @@ class RecordRow:
     facts: Mapping[str, Json] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     files: tuple[Artifact, ...] = ()
+    previews: tuple[Preview, ...] = ()

@@ -28,6 +28,7 @@ def test_every_kind_of_artifact_of_every_record_comes_out_of_one_run(tmp_path: P
     expected |= {f"attention_maps/{name}_attention.png" for name in names}
     assert pictures(tmp_path / "run") == expected
     assert set(snapshot(tmp_path / "run")) - expected == {
+        "about.json",
         "embeddings/test_embeddings.pt",
         "embeddings/test_records.parquet",
         "failures.json",

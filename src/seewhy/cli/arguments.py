@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 FREE_TEXT = {
     "ckpt_path", "output_dir", "record_id", "target_layer", "embedding_layer", "data.root", "data.path",
@@ -31,6 +31,15 @@ def quoted(words: Sequence[str]) -> list[str]:
     """
     flags = [word for word in words if word in _MULTIRUN]
     return [*flags, *(_quoted_word(word, bool(flags)) for word in words if word not in _MULTIRUN)]
+
+
+def as_typed(overrides: Iterable[str]) -> list[str]:
+    """Hydra's overrides as a person types them: what :func:`quoted` added is taken off again.
+
+    >>> as_typed(["ckpt_path='logs/epoch=3-step=10.ckpt'", "++model.kwargs.drop_rate=0.1"])
+    ['ckpt_path=logs/epoch=3-step=10.ckpt', 'model.kwargs.drop_rate=0.1']
+    """
+    return [re.sub(r"^([^=]+=)'([^'\\]*)'$", r"\1\2", word.removeprefix("++")) for word in overrides]
 
 
 def _quoted_word(word: str, sweep: bool) -> str:

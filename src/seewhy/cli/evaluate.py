@@ -76,6 +76,7 @@ def run_evaluate(asked: argparse.Namespace) -> int:
         summary = run(
             opened.module, dataset, asked.output_dir, headless=opened.headless or None, class_names=opened.class_names,
             facts={"model": asked.model}, observer=watcher, stop=stop, settings=settings,
+            command=["seewhy", *asked.words],
         )  # fmt: skip
     show_summary(console, summary)
     _print(asked, summary)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seewhy.cli.arguments import options_first, quoted, take_config_dir
+from seewhy.cli.arguments import as_typed, options_first, quoted, take_config_dir
 from seewhy.cli.hydra_errors import explained, require_given
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
@@ -80,7 +80,7 @@ def _job(config: DictConfig) -> int:
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN:
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
-        return run_request(plain, console)
+        return run_request(plain, console, ["generate_artifacts", *as_typed(job.overrides.task)])
     except SeewhyError as error:
         if OmegaConf.select(config, "debug.enabled"):
             traceback.print_exception(error)
@@ -89,8 +89,8 @@ def _job(config: DictConfig) -> int:
         return _refuse(console, explained(error, None))
 
 
-def run_request(config: Mapping[str, Any], console: Console) -> int:
-    """Carry out one composed configuration and show what came of it."""
+def run_request(config: Mapping[str, Any], console: Console, command: Sequence[str]) -> int:
+    """Carry out one composed configuration, which ``command`` asks for, and show what came of it."""
     from seewhy.cli.schema import request_of
 
     request = request_of(config)
@@ -108,6 +108,7 @@ def run_request(config: Mapping[str, Any], console: Console) -> int:
             built.module, dataset, request.output_dir,
             headless=(built.headless or None) if request.headless is None else request.headless,
             class_names=built.class_names, facts=built.facts, observer=watcher, stop=stop, settings=request.settings,
+            command=command,
         )  # fmt: skip
     show_summary(console, summary)
     for line in grade_lines(summary.graded):

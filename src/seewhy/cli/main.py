@@ -38,6 +38,7 @@ def seewhy(words: Sequence[str]) -> int:
 
         return generate_artifacts(words[1:])
     asked = _parser().parse_args(words)
+    asked.words = list(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
         "selftest": run_selftest, "demo": _demo, "verify": _verify,

@@ -17,7 +17,7 @@ from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.pictures import draws
 from seewhy.pipeline.plan import select
 from seewhy.pipeline.settings import Settings
-from seewhy.values import ConfigError
+from seewhy.values import ConfigError, SeewhyError
 
 ASSUMED: Final = "assumed"
 """How choices begin that stand for settings of the data set which nobody said."""
@@ -25,7 +25,10 @@ ASSUMED: Final = "assumed"
 
 @dataclass(frozen=True)
 class Job:
-    """A run as its parts see it: the model understood, the data listed, the questions settled."""
+    """A run as its parts see it: the model understood, the data listed, the questions settled.
+
+    ``visible``: the inputs of the records can be shown.
+    """
 
     dataset: Dataset
     index: tuple[RecordRef, ...]
@@ -34,6 +37,7 @@ class Job:
     found: Applicable
     settings: Settings
     class_names: tuple[str, ...] | None
+    visible: bool = True
 
     @property
     def labels_match(self) -> bool:
@@ -77,12 +81,12 @@ def prepare(
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
     _check_labels(dataset, adapter, settings)
     found = applicable(adapter, settings, known)
-    _check_visible(dataset, example, found)
+    visible = _visible(dataset, example, found)
     if isinstance(dataset, Assumes):
         found.choices |= {f"{ASSUMED} {what}": how for what, how in dataset.assumptions().items()}
     if guessed:
         found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
-    return Job(dataset, index, selected, adapter, found, settings, known)
+    return Job(dataset, index, selected, adapter, found, settings, known, visible)
 
 
 def _check_labels(dataset: Dataset, adapter: Adapter, settings: Settings) -> None:
@@ -98,10 +102,18 @@ def _check_labels(dataset: Dataset, adapter: Adapter, settings: Settings) -> Non
         )
 
 
-def _check_visible(dataset: Dataset, example: Inputs, found: Applicable) -> None:
-    """Refuse early what would fail the pictures of every record."""
-    if draws(found.questions) and found.several and not isinstance(dataset, ShowsInputs):
-        views_of(dataset, {name: tensor[0] for name, tensor in example.items()})
+def _visible(dataset: Dataset, example: Inputs, found: Applicable) -> bool:
+    """Whether inputs can be shown; refuses early what would fail the pictures of every record."""
+    first = {name: tensor[0] for name, tensor in example.items()}
+    if draws(found.questions):
+        if found.several and not isinstance(dataset, ShowsInputs):
+            views_of(dataset, first)
+        return True
+    try:
+        return bool(views_of(dataset, first))
+    except SeewhyError as error:
+        found.choices["pictures of the inputs"] = f"none: {error.message}"
+        return False
 
 
 def _looks_like_an_encoder(adapter: Adapter, dataset: Dataset) -> bool:

@@ -17,13 +17,14 @@ from seewhy.pipeline.attention_question import AttentionQuestion
 from seewhy.pipeline.gradcam_question import GradcamQuestion
 from seewhy.pipeline.map_picture import Look, Words, as_plane, map_picture, plane_of
 from seewhy.pipeline.map_volume import map_volume
+from seewhy.pipeline.previews import previews_of
 from seewhy.pipeline.questions import Question
 from seewhy.render.encode import encode_png
 from seewhy.render.heatmap import heatmap
 from seewhy.render.inputs_figure import inputs_figure
 from seewhy.render.panels import attention_sheet
 from seewhy.store.names import safe_name
-from seewhy.values import Answer, Artifact, Geometry
+from seewhy.values import Answer, Artifact, Geometry, Preview
 
 
 class WriteFile(Protocol):
@@ -53,6 +54,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What was drawn of a record: the files written, and its inputs made small."""
+
+    files: tuple[Artifact, ...] = ()
+    previews: tuple[Preview, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Class:
     """The maps of one class: raw, by input, with what files and pictures call the class."""
 
@@ -79,7 +88,7 @@ class Painter:
     write_file: WriteFile
     volumes: bool = True
 
-    def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> tuple[Artifact, ...]:
+    def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> Drawn:
         """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
         views = self.views_of(shown.inputs)
         drawn: list[tuple[str, bytes, str]] = []
@@ -91,7 +100,9 @@ class Painter:
             else:
                 continue
             drawn += [(path, data, question.kind) for path, data in files]
-        return tuple(self.write_file(path, data, kind=kind, record_id=shown.record_id) for path, data, kind in drawn)
+        previews = previews_of(views)
+        written = [self.write_file(path, data, kind=kind, record_id=shown.record_id) for path, data, kind in drawn]
+        return Drawn(tuple(written), previews)
 
     def _gradcam(
         self, views: Mapping[str, View], shown: Shown, question: GradcamQuestion, answers: Mapping[str, Answer]

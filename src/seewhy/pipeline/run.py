@@ -16,6 +16,7 @@ from seewhy.data.batching import load_batches
 from seewhy.data.custom import CustomDataset
 from seewhy.data.records import Dataset, views_of
 from seewhy.models.fingerprint import weights_fingerprint
+from seewhy.pipeline.about import ABOUT, about_json
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.engine import Engine
 from seewhy.pipeline.exports import export_embeddings, export_failures
@@ -73,6 +74,7 @@ def run(
     facts: Mapping[str, Json] | None = None,
     observer: Observer | None = None,
     stop: Callable[[], bool] = lambda: False,
+    command: Sequence[str] = (),
     settings: Settings | None = None,
     **given: Any,
 ) -> Summary:
@@ -84,7 +86,8 @@ def run(
     (:class:`seewhy.data.custom.CustomDataset`). ``given`` are fields of :class:`Settings`, by the names of the command
     line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
     ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
-    true, the run ends there, says so, and can be resumed. The model comes back as it was.
+    true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report. The
+    model comes back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
@@ -97,6 +100,7 @@ def run(
     with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
         plan = _plan(job, directory)
         observer.planned(plan, job.found)
+        about = directory.write_file(ABOUT, about_json(job, command, directory.root / ABOUT), kind="about")
         computed, stopped = _compute(job, plan, directory, observer, stop)
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
@@ -107,7 +111,7 @@ def run(
             graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
             embeddings = export_embeddings(directory, reader, job.found, job.index)
             grades = export_grades(directory, graded)
-            directory.finish([*embeddings, *grades, export_failures(directory, failures)])
+            directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
     return Summary(
         output_dir=Path(output_dir),
         selected=len(plan.selected),
@@ -169,7 +173,7 @@ def _compute(
     painter = Painter(job.found, views, job.class_names, directory.write_file, can_write_volumes())
     computed = 0
     with ThreadPoolExecutor(job.settings.writer_threads, thread_name_prefix="seewhy-picture") as threads:
-        desk = Desk(job.dataset, job.index, job.labels_match, names.__getitem__, painter, threads)
+        desk = Desk(job.dataset, job.index, job.labels_match, names.__getitem__, painter, threads, job.visible)
         for shard in _shards(job, plan, desk, observer):
             observer.committed(shard.commit(directory.commit))
             computed += len(shard.chunk.positions)

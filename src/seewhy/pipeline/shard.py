@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from seewhy.data.batching import reason_of
 from seewhy.data.records import Dataset, RecordRef
 from seewhy.pipeline.engine import Explained
-from seewhy.pipeline.pictures import Painter, Shown, draws
+from seewhy.pipeline.pictures import Drawn, Painter, Shown
 from seewhy.pipeline.plan import Chunk
-from seewhy.values import Artifact, Json, RecordRow, StoreError
+from seewhy.values import Json, RecordRow, StoreError
 
 MOST_WAITING = 32
 """Records whose pictures may wait to be drawn."""
@@ -22,7 +22,7 @@ Commit = Callable[[str, list[RecordRow], dict[str, Json]], str]
 
 @dataclass(frozen=True)
 class Desk:
-    """What every chunk of a run needs to become rows and pictures."""
+    """What every chunk of a run needs to become rows and pictures; ``visible``: the inputs can be shown."""
 
     dataset: Dataset
     index: tuple[RecordRef, ...]
@@ -30,12 +30,13 @@ class Desk:
     name_of: Callable[[str], str]
     painter: Painter
     threads: Executor
+    visible: bool = True
 
-    def row(self, chunk: Chunk, explained: Explained) -> tuple[RecordRow, Future[tuple[Artifact, ...]] | None]:
+    def row(self, chunk: Chunk, explained: Explained) -> tuple[RecordRow, Future[Drawn] | None]:
         """The row of a record, and its pictures on their way."""
         ref = self.index[explained.position]
         row = _row(ref, explained, self.dataset)
-        if explained.record is None or explained.answers is None or not draws(chunk.questions):
+        if explained.record is None or explained.answers is None or not self.visible:
             return row, None
         shown = Shown(
             record_id=ref.record_id,
@@ -56,23 +57,23 @@ class OpenShard:
     def __init__(self, chunk: Chunk, desk: Desk) -> None:
         self.chunk = chunk
         self._desk = desk
-        self._rows: dict[int, tuple[RecordRow, Future[tuple[Artifact, ...]] | None]] = {}
-        self._waiting: deque[Future[tuple[Artifact, ...]]] = deque()
+        self._rows: dict[int, tuple[RecordRow, Future[Drawn] | None]] = {}
+        self._waiting: deque[Future[Drawn]] = deque()
 
     def add(self, results: Iterable[Explained]) -> tuple[int, int]:
         """Take results in; how many there were, and how many of them failed."""
         taken = failed = 0
         for explained in results:
-            _, files = self._rows[explained.position] = self._desk.row(self.chunk, explained)
-            self._keep_up(files)
+            _, drawn = self._rows[explained.position] = self._desk.row(self.chunk, explained)
+            self._keep_up(drawn)
             taken += 1
             failed += bool(explained.error)
         return taken, failed
 
-    def _keep_up(self, files: Future[tuple[Artifact, ...]] | None) -> None:
+    def _keep_up(self, drawn: Future[Drawn] | None) -> None:
         """Let the model wait for the pictures where too many of them hold their records' inputs in memory."""
-        if files is not None:
-            self._waiting.append(files)
+        if drawn is not None:
+            self._waiting.append(drawn)
         if len(self._waiting) > MOST_WAITING:
             wait([self._waiting.popleft()])
 
@@ -84,7 +85,7 @@ class OpenShard:
     def commit(self, commit: Commit) -> str:
         """Wait for the pictures, then make the shard; the name it got."""
         specs = _specs(self.chunk)
-        rows = [_promised(_with_files(*self._rows[position]), self.chunk) for position in self.chunk.positions]
+        rows = [_promised(_with_pictures(*self._rows[position]), self.chunk) for position in self.chunk.positions]
         return commit(self.chunk.split, rows, specs)
 
 
@@ -100,11 +101,12 @@ def _promised(row: RecordRow, chunk: Chunk) -> RecordRow:
     return replace(row, answers=kept)
 
 
-def _with_files(row: RecordRow, files: Future[tuple[Artifact, ...]] | None) -> RecordRow:
-    if files is None:
+def _with_pictures(row: RecordRow, drawn: Future[Drawn] | None) -> RecordRow:
+    if drawn is None:
         return row
     try:
-        return replace(row, files=files.result())
+        made = drawn.result()
+        return replace(row, files=made.files, previews=made.previews)
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001  the record boundary: a picture that cannot be drawn fails its record

@@ -46,9 +46,20 @@ def chosen_slices(
     count = min(most, total)
     evidence = np.abs(heat.astype(np.float64) - neutral).reshape(total, -1).sum(axis=1)
     if choice == "even":
-        even = [(2 * part + 1) * total // (2 * count) for part in range(count)]
+        even = even_slices(total, count)
         return _with_peak(even, int(evidence.argmax())) if evidence.any() else even
     return sorted(np.argsort(-evidence, kind="stable")[:count].tolist())
+
+
+def even_slices(total: int, most: int) -> list[int]:
+    """The middles of at most ``most`` equal parts of a stack.
+
+    Example:
+        >>> even_slices(24, 3), even_slices(2, 8)
+        ([4, 12, 20], [0, 1])
+    """
+    count = min(most, total)
+    return [(2 * part + 1) * total // (2 * count) for part in range(count)]
 
 
 def _with_peak(positions: list[int], peak: int) -> list[int]:

@@ -26,6 +26,7 @@ def merge_rows(rows: Sequence[RecordRow]) -> RecordRow:
             answers[question] = merge_answers(answers[question], answer) if question in answers else answer
     facts = {name: fact for row in current for name, fact in row.facts.items()}
     files = {file.path: file for row in current for file in row.files}
+    previews = {preview.input_name: preview for row in current for preview in row.previews}
     return dataclasses.replace(
         base,
         position=last.position,
@@ -35,6 +36,7 @@ def merge_rows(rows: Sequence[RecordRow]) -> RecordRow:
         facts=facts,
         answers=answers,
         files=tuple(files.values()),
+        previews=tuple(previews.values()),
     )
 
 

@@ -77,10 +77,13 @@ class RunReader:
                         (current if revision == latest[record_id] else earlier[record_id]).update(paths)
         return sorted(set().union(*earlier.values()) - current)
 
-    def rows(self, split: str, questions: Collection[str] | None = None) -> Iterator[RecordRow]:
+    def rows(
+        self, split: str, questions: Collection[str] | None = None, *, previews: bool = False
+    ) -> Iterator[RecordRow]:
         """Each record of a split once, in the order of commits, all its rows merged.
 
-        Only the answers to ``questions`` are read (default: all; none for a table of predictions).
+        Only the answers to ``questions`` are read (default: all; none for a table of predictions), and ``previews``
+        only where they are asked for.
         """
         shards = self._shards.get(split, [])
         repeated = _repeated(shards)
@@ -88,14 +91,14 @@ class RunReader:
 
         @lru_cache(_CACHED_GROUPS)
         def group(shard: int, number: int) -> list[RecordRow]:
-            return shards[shard].group(number, questions)
+            return shards[shard].group(number, questions, previews=previews)
 
         def fetch(place: int) -> RecordRow:
             shard = int(np.searchsorted(starts, place, side="right")) - 1
             number, offset = divmod(place - int(starts[shard]), GROUP_ROWS)
             return group(shard, number)[offset]
 
-        for place, row in enumerate(_stream(shards, questions)):
+        for place, row in enumerate(_stream(shards, questions, previews)):
             places = repeated.get(row.record_id, [place])
             if place == places[-1]:
                 yield merge_rows([*map(fetch, places[:-1]), row])
@@ -106,10 +109,10 @@ def _columns(shard: Shard, *names: str) -> Iterator[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
-def _stream(shards: Sequence[Shard], questions: Collection[str] | None) -> Iterator[RecordRow]:
+def _stream(shards: Sequence[Shard], questions: Collection[str] | None, previews: bool) -> Iterator[RecordRow]:
     for shard in shards:
         for number in range(shard.groups):
-            yield from shard.group(number, questions)
+            yield from shard.group(number, questions, previews=previews)
 
 
 def _repeated(shards: Sequence[Shard]) -> dict[str, list[int]]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from seewhy.store.columns import list_cells, list_column
 from seewhy.store.keys import canonical_json
 from seewhy.store.names import require_unicode
-from seewhy.values import Answer, Artifact, Geometry, Json, RecordRow, StoreError
+from seewhy.values import Answer, Artifact, Geometry, Json, Preview, RecordRow, StoreError
 
 SCHEMA_VERSION = 1
 GROUP_ROWS = 64
@@ -47,6 +47,17 @@ _GEOMETRY = pa.struct(
 )
 _FILES = pa.list_(
     pa.struct([("kind", pa.string()), ("path", pa.string()), ("sha256", pa.string()), ("size", pa.int64())])
+)
+_PREVIEWS = pa.list_(
+    pa.struct(
+        {
+            "input_name": pa.string(),
+            "kind": pa.string(),
+            "data": pa.binary(),
+            "shown": pa.list_(pa.int64()),
+            "of": pa.int64(),
+        }.items()
+    )
 )
 
 
@@ -99,6 +110,7 @@ class Shard:
         with _reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             self.rows: int = file.metadata.num_rows
             self.groups: int = file.metadata.num_row_groups
+            self.has_previews: bool = "previews" in file.schema_arrow.names
             said = json.loads((file.schema_arrow.metadata or {})[_METADATA])
             if said["schema"] > SCHEMA_VERSION:
                 raise newer_schema(path, said["schema"], said["made_with"])
@@ -109,10 +121,13 @@ class Shard:
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             return file.read(columns=list(columns))
 
-    def group(self, number: int, questions: Collection[str] | None = None) -> list[RecordRow]:
-        """One group of rows, with the answers to some questions (default: all)."""
+    def group(
+        self, number: int, questions: Collection[str] | None = None, *, previews: bool = False
+    ) -> list[RecordRow]:
+        """One group of rows, with the answers to some questions (default: all), with or without previews."""
         asked = [q for q in self.header.questions if questions is None or q in questions]
         columns = [*_PLAIN, "probabilities", "geometry", "notes", "facts", "files"]
+        columns += ["previews"] if previews and self.has_previews else []
         columns += [f"{question}.{part}" for question in asked for part in _PARTS]
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             return _rows(file.read_row_group(number, columns=columns), asked)
@@ -174,6 +189,7 @@ def _plain_columns(rows: Sequence[RecordRow]) -> dict[str, pa.Array]:
         "notes": pa.array([[_printable(note) for note in row.notes] for row in rows], pa.list_(pa.string())),
         "facts": pa.array([canonical_json(row.facts) for row in rows], pa.string()),
         "files": pa.array([[asdict(file) for file in row.files] for row in rows], _FILES),
+        "previews": pa.array([[asdict(preview) for preview in row.previews] for row in rows], _PREVIEWS),
     }
 
 
@@ -198,6 +214,7 @@ def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
     cells = {name: table[name].to_pylist() for name in (*_PLAIN, "geometry", "notes", "facts", "files")}
     probabilities = list_cells(table["probabilities"])
     answers = {question: _answers(table, question) for question in questions}
+    previews = table["previews"].to_pylist() if "previews" in table.column_names else [()] * table.num_rows
     return [
         RecordRow(
             **{name: cells[name][i] for name in _PLAIN},
@@ -207,6 +224,7 @@ def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
             facts=json.loads(cells["facts"][i]),
             answers={question: found for question in questions if (found := answers[question][i]) is not None},
             files=tuple(Artifact(record_id=cells["record_id"][i], **file) for file in cells["files"][i]),
+            previews=tuple(Preview(**{**one, "shown": tuple(one["shown"])}) for one in previews[i]),
         )
         for i in range(table.num_rows)
     ]

@@ -1,0 +1,69 @@
+"""What is to be known of a run beside its numbers: class names, what was chosen, and the commands that made it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from seewhy.pipeline.job import Job
+from seewhy.values import Json
+
+ABOUT: Final = "about.json"
+OWN_PLACE: Final = re.compile(r"(?P<name>(output_dir=|--output-dir=)).*", re.DOTALL)
+_ABSOLUTE: Final = re.compile(r"(?:~|/|[A-Za-z]:[\\/])[^,\]\s]*")
+
+
+def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
+    """The file's bytes. Commands add up, each once; one from Python is none.
+
+    No path of a machine gets in, nor where the run lies: the same run has the same bytes anywhere.
+    """
+    commands = _earlier_commands(earlier)
+    words = portable(command)
+    if words and words not in commands:
+        commands.append(words)
+    said: dict[str, Json] = {
+        "class_names": None if job.class_names is None else list(job.class_names),
+        "label_names": None if job.dataset.class_names is None else list(job.dataset.class_names),
+        "labels_match": job.labels_match,
+        "choices": dict(job.found.choices | job.label_note),
+        "not_applicable": dict(job.found.not_applicable),
+        "default_layers": dict(job.found.default_layers),
+        "commands": commands,
+    }
+    return (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def portable(command: Sequence[str]) -> list[str]:
+    """The words of a command without places of this machine: a path keeps its name, the run's own place is left open.
+
+    Example:
+        >>> portable(["generate_artifacts", "ckpt_path=/home/ada/best.ckpt", "output_dir=here", "seed=1"])
+        ['generate_artifacts', 'ckpt_path=…/best.ckpt', 'output_dir=…', 'seed=1']
+    """
+    words: list[str] = []
+    for word in command:
+        if words and words[-1] == "--output-dir":
+            words.append("…")
+        else:
+            words.append(OWN_PLACE.sub(r"\g<name>…", _ABSOLUTE.sub(_named, word)))
+    return words
+
+
+def _named(path: re.Match[str]) -> str:
+    found = path.group()
+    before = path.string[: path.start()]
+    if before and before[-1] not in "=[,('\"":  # part of a relative path or of a name
+        return found
+    return "…/" + re.split(r"[\\/]", found.rstrip("\\/"))[-1]
+
+
+def _earlier_commands(earlier: Path) -> list[list[str]]:
+    try:
+        said = json.loads(earlier.read_text("utf-8"))["commands"]
+        return [[str(word) for word in words] for words in said]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
