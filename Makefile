@@ -9,7 +9,7 @@ READY := .venv/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock test test-all lint format types contracts check demo bench clean
+.PHONY: help setup browser lock test test-all lint format types contracts check demo docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,11 +23,14 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+browser: ## Debian's chromium for the browser tests, where it is absent and may be installed
+	@sh .ci/browser
+
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade \
 		--no-header --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
 
-test: $(READY) ## the tests that every change must pass
+test: $(READY) browser ## the tests that every change must pass
 	$(PYTEST)
 
 test-all: test ## the tests, then the long sweeps
@@ -51,6 +54,9 @@ check: lint types contracts ## everything that reads the code without running it
 
 demo: $(READY) ## explain two small models on built-in digits
 	$(BIN)/seewhy demo
+
+docs: $(READY) ## the site of the documentation, in site/
+	$(BIN)/zensical build --clean
 
 bench: $(READY) ## ratios to bare inference, printed as a table
 	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done

@@ -18,7 +18,7 @@ from store_samples import QUESTIONS, sample_row
 from seewhy.store import shards
 from seewhy.store.columns import list_cells, list_column
 from seewhy.store.shards import GROUP_ROWS, Shard, ShardHeader, encode_shard
-from seewhy.values import Answer, RecordRow, StoreError
+from seewhy.values import Answer, Preview, RecordRow, StoreError
 
 HEADER = ShardHeader("train", QUESTIONS, {"seed": 0}, {"seewhy": "0.1.0"})
 
@@ -40,14 +40,25 @@ def require_equal(one: RecordRow, other: RecordRow) -> None:
 
 
 def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
+    slices = Preview("volume", "slices", bytes(range(256)), (1, 4, 7), 9)
     rows = [
+        dataclasses.replace(sample_row("p"), previews=(Preview("image", "picture", b""), slices)),
         dataclasses.replace(sample_row("a"), facts={"seconds": [1, 2], "deep": {"x": None}}),
         RecordRow("Ünï/côde 😀", "train", 7, status="failed", stage="read", error="truncated\nfile"),
         RecordRow("b", "train", 2, answers={"gradcam@layer4.1": Answer(np.zeros((0, 3), np.float32))}),
         RecordRow("c", "train", 3, answers={"embeddings": Answer(np.array(2.5, np.float32))}),
     ]
-    for row, back in zip(rows, stored(tmp_path / "s.parquet", rows).group(0), strict=True):
+    for row, back in zip(rows, stored(tmp_path / "s.parquet", rows).group(0, previews=True), strict=True):
         require_equal(row, back)
+
+
+def test_a_shard_of_before_previews_is_read_without_them(tmp_path: Path) -> None:
+    shard = stored(tmp_path / "new.parquet", [sample_row("a")])
+    table = pq.read_table(shard.path)
+    older = table.drop_columns(["previews"]).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(older, tmp_path / "old.parquet", write_page_checksum=True)
+    (row,) = Shard(tmp_path / "old.parquet").group(0, previews=True)
+    assert (row.record_id, row.previews) == ("a", ())
 
 
 @given(
