@@ -1,0 +1,1 @@
+"""Vectors of records as a table: neighbours, projections, clusters, probes, duplicates and outliers."""
