@@ -64,10 +64,24 @@ def decode(path: Path, *, max_pixels: int = MAX_PIXELS, background: Color = (255
     Raises ``DataError``: SW-D05 no such file, SW-D06 no picture, SW-D07 damaged, SW-D08 too many pixels, SW-D09 too
     small, SW-D10 samples without a known range (float, 32-bit, signed).
     """
-    with _told() as complaints, open_picture(path, max_pixels) as (opened, content_revision):
+    return decode_content(path.name, _content_of(path), max_pixels=max_pixels, background=background)
+
+
+def decode_content(
+    name: str, content: bytes, *, max_pixels: int = MAX_PIXELS, background: Color = (255, 255, 255)
+) -> Decoded:
+    """As :func:`decode`, of a picture that is in memory already; ``name`` is what errors call it.
+
+    Example:
+        >>> decode_content("note.txt", b"no picture at all")
+        Traceback (most recent call last):
+        seewhy.values.DataError: [SW-D06] note.txt: no picture in a known format (it begins with b'no picture a')
+          fix: use a file in one of the formats JPEG, PNG, WEBP, TIFF, BMP, GIF
+    """
+    with _told() as complaints, _opened(name, content, max_pixels) as (opened, content_revision):
         frames = getattr(opened, "n_frames", 1)
         notes = [f"first of {frames} frames used"] if frames > 1 else []
-        plain, changed = to_plain(path.name, opened, background)
+        plain, changed = to_plain(name, opened, background)
         turn = orientation(opened)
         turned = [f"turned upright by EXIF orientation {turn}"] if turn in UPRIGHT else []
         picture = upright(plain, turn)
@@ -91,26 +105,35 @@ def decode_values(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Shaped[n
 @contextmanager
 def open_picture(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
     """An untrusted file opened by Pillow, with its revision; what fails inside the block is told as a ``DataError``."""
+    with _opened(path.name, _content_of(path), max_pixels) as found:
+        yield found
+
+
+def _content_of(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+@contextmanager
+def _opened(name: str, content: bytes, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
     digest = new_digest()
     digest.update(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels decides, and is an error
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-                check_picture_size(path.name, opened.size, max_pixels)
+                check_picture_size(name, opened.size, max_pixels)
                 yield opened, digest.hexdigest()
         except UnidentifiedImageError as error:
-            raise _not_a_picture(path, content[:64]) from error
+            raise _not_a_picture(name, content[:64]) from error
         except Image.DecompressionBombError as error:
-            raise _too_large(path.name, str(error), max_pixels) from error
+            raise _too_large(name, str(error), max_pixels) from error
         except DAMAGE as error:
             raise DataError(
                 "SW-D07",
-                f"{path.name}: the picture is damaged or cut short ({type(error).__name__}: {error})",
+                f"{name}: the picture is damaged or cut short ({type(error).__name__}: {error})",
                 fix="copy or export the file again, or leave it out of the data set",
             ) from error
 
@@ -176,7 +199,7 @@ def _too_large(name: str, found: str, max_pixels: int) -> DataError:
     )
 
 
-def _not_a_picture(path: Path, start: bytes) -> DataError:
+def _not_a_picture(name: str, start: bytes) -> DataError:
     fix = f"use a file in one of the formats {', '.join(FORMATS)}"
     if not start:
         found = "the file is empty (0 bytes)"
@@ -188,4 +211,4 @@ def _not_a_picture(path: Path, start: bytes) -> DataError:
         found = "an HTML, XML or SVG text"
     else:
         found = f"no picture in a known format (it begins with {start[:12]!r})"
-    return DataError("SW-D06", f"{path.name}: {found}", fix=fix)
+    return DataError("SW-D06", f"{name}: {found}", fix=fix)
