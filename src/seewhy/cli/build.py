@@ -121,6 +121,11 @@ def dataset_of(
     return dataset
 
 
+def data_parameters(kind: str) -> Mapping[str, inspect.Parameter]:
+    """What the data set of a kind takes, by name; nothing of one of the user's own."""
+    return {} if kind == "custom" else inspect.signature(_factory(kind)[0]).parameters
+
+
 def _factory(kind: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """A kind's class, and which settings follow the model where they are left open."""
     if kind == "image_folder":
