@@ -1,0 +1,64 @@
+/* Numbers and classes in words. */
+(function (seewhy) {
+  "use strict";
+
+  /** A number with three significant digits; what is not finite is said. */
+  seewhy.number = function (value, digits = 3) {
+    if (value === null || value === undefined) return "–";
+    if (typeof value !== "number") return String(value);
+    if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : value > 0 ? "∞" : "−∞";
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    if (size >= 1e5 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e").replace("-", "−").replace("e-", "e−");
+    const text = size >= 100 && Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(digits)));
+    return text.replace("-", "−");
+  };
+
+  /** A share in percent with one digit behind the point; all and nothing without. */
+  seewhy.percent = function (value) {
+    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    return value === 0 || value === 1 ? `${100 * value} %` : `${(100 * value).toFixed(1)} %`;
+  };
+
+  seewhy.count = function (value, what) {
+    return `${value.toLocaleString("en")} ${what}${value === 1 ? "" : "s"}`;
+  };
+
+  /** A class by its name, with its number where the name is not the number. */
+  seewhy.className = function (index, names) {
+    if (index === null || index === undefined) return "–";
+    const name = names && names[index];
+    if (name === undefined || name === null || name === "") return `class ${index}`;
+    return String(name) === String(index) ? `class ${index}` : `${name} (${index})`;
+  };
+
+  /** A record's label in words: the model's own class, or of other classes where the data set has its own. */
+  seewhy.labelName = function (index, run) {
+    return run.labels_match === false ? `label ${index ?? "–"}` : seewhy.className(index, run.class_names);
+  };
+
+  /** `mean [low, high]` of an interval as `metrics/summary.json` has it. */
+  seewhy.interval = function (one) {
+    if (!one || one.mean === null || one.mean === undefined) return "–";
+    if (one.low === null || one.low === undefined) return seewhy.number(one.mean);
+    return `${seewhy.number(one.mean)} [${seewhy.number(one.low)}, ${seewhy.number(one.high)}]`;
+  };
+
+  /** What a record came to, as a word, a sign and a style. */
+  seewhy.outcome = function (record) {
+    if (record.status === "failed") return { word: "failed", sign: "!", kind: "failed" };
+    if (record.right === true) return { word: "right", sign: "✓", kind: "right" };
+    if (record.right === false) return { word: "wrong", sign: "✗", kind: "wrong" };
+    return { word: "no label", sign: "?", kind: "unlabelled" };
+  };
+
+  seewhy.badge = function (record) {
+    const { word, sign, kind } = seewhy.outcome(record);
+    return seewhy.el(
+      "span",
+      { className: `badge badge-${kind}` },
+      seewhy.el("span", { "aria-hidden": "true", text: `${sign} ` }),
+      word,
+    );
+  };
+})((window.seewhy = window.seewhy || {}));

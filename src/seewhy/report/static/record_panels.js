@@ -1,0 +1,76 @@
+/* What is said beside the pictures of a record: classes, numbers of a map, where the input lies, notes and files. */
+(function (seewhy) {
+  "use strict";
+
+  function bar(share) {
+    const inner = seewhy.el("span", { className: "bar-fill", style: { width: `${Math.max(0, Math.min(1, share)) * 100}%` } });
+    return seewhy.el("span", { className: "bar", "aria-hidden": "true" }, inner);
+  }
+
+  seewhy.shareCell = function (share) {
+    return seewhy.el("span", { className: "share" }, bar(share), seewhy.percent(share));
+  };
+
+  /** The most probable classes. */
+  seewhy.topClasses = function (record, run) {
+    if (!record.top || !record.top.length) return null;
+    const rows = record.top.map(([index, probability], place) =>
+      [String(place + 1), seewhy.classRole(record, index, run.class_names), seewhy.shareCell(probability)]);
+    return seewhy.table("Most probable classes", ["Rank", "Class", "Probability"], rows);
+  };
+
+  const STATISTICS = [
+    ["mean", "Mean"], ["std", "Standard deviation"], ["min", "Lowest"], ["max", "Highest"],
+    ["sparsity", "Exact zeros"], ["near_zero", "Near zero"], ["nonfinite", "Not finite"],
+  ];
+
+  /** The numbers of a raw map, and their histogram: of the raw values where the page has it, else of its codes. */
+  seewhy.mapStatistics = function (map, title) {
+    if (!map || !map.statistics) return null;
+    const told = (key, value) => (key === "sparsity" || key === "near_zero" ? seewhy.percent(value) : seewhy.number(value));
+    const rows = STATISTICS.filter(([key]) => key in map.statistics).map(([key, word]) => [word, told(key, map.statistics[key])]);
+    rows.push(["Cells", `${map.tiles > 1 ? `${map.tiles} × ` : ""}${map.height} × ${map.width}`]);
+    const unit = map.unit || "raw value";
+    const caption = `Numbers of the raw map: ${title}`;
+    const found = map.histogram || seewhy.countsOf(map);
+    const drawn = found ? seewhy.histogram(found, `Histogram of the raw map: ${title}`, unit) : null;
+    const rounded = drawn && !map.histogram ? seewhy.el("p", { className: "quiet", text: "Counted from the values of this page, which are rounded to 127 steps of the peak." }) : null;
+    return seewhy.el("div", {}, seewhy.table(caption, ["Measure", "Value"], rows, { numeric: [1] }), drawn, rounded);
+  };
+
+  /** Where the model's input lies on the original. */
+  seewhy.geometryPanel = function (geometry) {
+    if (!geometry) return null;
+    const size = (axes) => axes.map((length) => seewhy.number(length)).join(" × ");
+    const pairs = [["Original", size(geometry.original)], ["Model's input", size(geometry.input)],
+      ["Scale by axis", geometry.scale.map((one) => seewhy.number(one)).join(", ")],
+      ["Offset by axis", `${geometry.offset.map((one) => seewhy.number(one)).join(", ")} pixels`]];
+    return seewhy.el("div", {}, seewhy.el("h3", { text: "Geometry" }), seewhy.factList(pairs),
+      seewhy.el("p", { className: "quiet", text: "input = original × scale − offset; axes from the top, then from the left" }));
+  };
+
+  /** Of several inputs, each one's part of the evidence by class. */
+  seewhy.sharesPanel = function (shares, run) {
+    if (!shares || !shares.length) return null;
+    const inputs = [...new Set(shares.flatMap((one) => Object.keys(one.shares)))];
+    const rows = shares.map((one) => [seewhy.className(one.class, run.class_names), ...inputs.map((name) => seewhy.percent(one.shares[name]))]);
+    return seewhy.table("Each input's share of the evidence", ["Class", ...inputs], rows, { numeric: inputs.map((_, place) => place + 1) });
+  };
+
+  seewhy.notesPanel = function (notes) {
+    if (!notes || !notes.length) return null;
+    return seewhy.el("div", {}, seewhy.el("h3", { text: "Notes" }),
+      seewhy.el("ul", {}, notes.map((note) => seewhy.el("li", { text: note }))));
+  };
+
+  /** Links to a record's own files; an address that leaves the folder is shown as text. */
+  seewhy.filesPanel = function (files) {
+    if (!files || !files.length) return null;
+    const line = function (file) {
+      const href = seewhy.safeHref(file.href);
+      const name = String(file.href).split("/").pop();
+      return seewhy.el("li", {}, `${file.kind}: `, href ? seewhy.el("a", { href, text: name }) : seewhy.el("span", { text: name }));
+    };
+    return seewhy.el("div", {}, seewhy.el("h3", { text: "Files" }), seewhy.el("ul", { className: "files" }, files.map(line)));
+  };
+})((window.seewhy = window.seewhy || {}));
