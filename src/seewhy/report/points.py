@@ -1,0 +1,50 @@
+"""Where records lie in the map of embeddings, read from the projections beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seewhy.report.errors import ReportError
+from seewhy.report.map_codes import number
+from seewhy.report.packing import short
+from seewhy.values import Json
+
+
+def projections(root: Path) -> list[Path]:
+    """The projections of a run, by their names."""
+    return sorted((root / "embeddings").glob("projection_*.parquet"))
+
+
+def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, Json]:
+    """One projection's points of some records; ``places`` maps ``(split, id)`` to the record's index on the page.
+
+    A point that is not finite has no place in a map and is left out.
+
+    Raises:
+        ReportError: ``SW-P02``, the file is damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=["record_id", "split", "x", "y"])
+        said: Mapping[str, Any] = json.loads((table.schema.metadata or {})[b"seewhy"])
+        name, axes = str(said["method"]), [str(axis) for axis in said["axes"]]
+        columns = [table[column].to_pylist() for column in ("split", "record_id", "x", "y")]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(
+            "SW-P02",
+            f"{path.parent.name}/{path.name} of the run is damaged: {error}",
+            fix="delete it and run the same command again: it is made again from the shards",
+        ) from error
+    found: dict[str, list[Json]] = {"x": [], "y": [], "record": []}
+    for split, record_id, x, y in zip(*columns, strict=True):
+        place = places.get((split, record_id))
+        if place is not None and number(x) is not None and number(y) is not None:
+            found["x"].append(short(x))
+            found["y"].append(short(y))
+            found["record"].append(place)
+    return {"name": name.upper(), "axes": axes, "layer": said.get("layer"), **found}

@@ -1,0 +1,100 @@
+"""Texts without the places they were made at: an absolute path becomes its last part, ``…/scan.nii``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from seewhy.values import Json
+
+_STOP: Final = r"\s'\"<>|*?,;()\[\]{}"
+_QUOTED: Final = re.compile(r"""(?P<mark>['"])(?P<path>(?:file://)?(?:[A-Za-z]:[\\/]|[\\/]|~[\\/])[^'"\n]*)(?P=mark)""")
+_BARE: Final = re.compile(
+    rf"(?<![\w./\\…~<])(?:file://(?:localhost)?(?=/))?(?:~|[A-Za-z]:|\\)?(?!//)[/\\](?=[\w.~$@])[^{_STOP}]*"
+)
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Takes absolute paths out of texts, also those of Windows, of the home directory and of file addresses.
+
+    ``known`` are paths that are replaced wherever they stand, so that a space inside one cannot hide its rest.
+    ``include_paths=True`` leaves every text as it is.
+
+    Example:
+        >>> Redactor()("cannot read '/data/Jane Doe/a.png'"), Redactor(("/data/Jane Doe",))("no /data/Jane Doe/a.png")
+        ("cannot read '…/a.png'", 'no …/a.png')
+    """
+
+    known: tuple[str, ...] = ()
+    include_paths: bool = False
+
+    def __call__(self, text: str) -> str:
+        """The text with each absolute path cut down to its last part."""
+        if self.include_paths or ("/" not in text and "\\" not in text):
+            return text
+        if self._known is not None:
+            text = self._known.sub(lambda found: _cut(found[0]), text)
+        text = _QUOTED.sub(lambda found: f"{found['mark']}{_cut(found['path'])}{found['mark']}", text)
+        return _BARE.sub(lambda found: _cut(found[0]), text)
+
+    def name(self, text: str) -> str:
+        """A name, such as a record's id: cut only where it is an absolute path as a whole."""
+        return _cut(text) if is_absolute(text) and not self.include_paths else text
+
+    def word(self, word: str) -> str:
+        """A word of a command, whose value after ``=`` is one path whatever it holds."""
+        if self.include_paths:
+            return word
+        head, mark, value = word.rpartition("=")
+        return f"{head}{mark}{_cut(value) if is_absolute(value) else self(value)}"
+
+    def json(self, value: Json) -> Json:
+        """Every text of a plain value, keys too."""
+        if isinstance(value, str):
+            return self(self.name(value))
+        if isinstance(value, Mapping):
+            return {self(str(key)): self.json(cell) for key, cell in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.json(cell) for cell in value]
+        return value
+
+    @cached_property
+    def _known(self) -> re.Pattern[str] | None:
+        paths = {path.rstrip("/\\") for path in self.known if is_absolute(path)}
+        longest_first = sorted(paths, key=lambda path: (-len(path), path))
+        if not longest_first:
+            return None
+        return re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?:[\\/][^\s'\"]*|(?!\w))")
+
+
+def is_absolute(text: str) -> bool:
+    """Whether a text is an absolute path as a whole.
+
+    >>> is_absolute("/data"), is_absolute("C:\\\\x"), is_absolute("~/x"), is_absolute("a/b"), is_absolute("/")
+    (True, True, True, False, False)
+    """
+    return re.match(r"(?:file://)?(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[^\\/\s]*[\\/])[\w.~$@]", text) is not None
+
+
+def absolute_paths(value: Json) -> Iterator[str]:
+    """Every text of a plain value, or part of it after ``=``, that is an absolute path.
+
+    >>> sorted(absolute_paths({"root": "/data/a", "words": ["x=/data/b", "c"], "size": 3}))
+    ['/data/a', '/data/b']
+    """
+    if isinstance(value, str):
+        yield from (text for text in {value, value.rpartition("=")[2]} if is_absolute(text))
+    elif isinstance(value, Mapping):
+        yield from absolute_paths(list(value.values()))
+    elif isinstance(value, Iterable):
+        for cell in value:
+            yield from absolute_paths(cell)
+
+
+def _cut(path: str) -> str:
+    last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    return f"…/{last}"
