@@ -13,6 +13,7 @@ from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.metrics_table import add_metrics, run_metrics
+from seewhy.cli.report import add_report, run_report
 from seewhy.cli.selftest import add_selftest, run_selftest
 from seewhy.values import SeewhyError
 
@@ -41,7 +42,7 @@ def seewhy(words: Sequence[str]) -> int:
     asked.words = list(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
-        "selftest": run_selftest, "demo": _demo, "verify": _verify,
+        "report": run_report, "selftest": run_selftest, "demo": _demo, "verify": _verify,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_layers(commands)
     add_metrics(commands)
+    add_report(commands)
     add_selftest(commands)
     commands.add_parser("generate", help="embeddings, maps and grades of a data set (generate_artifacts)")
     demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
