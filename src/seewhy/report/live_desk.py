@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from seewhy.report.live import Live, LiveError
-from seewhy.report.live_images import Images
+from seewhy.report.live_images import MOST_BYTES, Images, too_large
 from seewhy.report.live_question import checked_run, question_of, run_of
 from seewhy.report.live_record import live_record_json
 from seewhy.report.live_worker import WAITING, Worker
@@ -69,6 +69,8 @@ class LiveDesk:
     def looked(self, content: bytes, run: Json) -> Future[Json]:
         """A dropped picture, opened once and then kept; its answer names it by a handle."""
         model = self._models[checked_run(run, self.runs)]
+        if len(content) > MOST_BYTES:
+            raise too_large()
         return self.worker.submit(partial(self._keep, model, content))
 
     def _keep(self, model: Live, content: bytes) -> Json:
