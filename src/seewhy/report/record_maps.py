@@ -97,7 +97,7 @@ def _class_maps(key: str, spec: Mapping[str, Any], answer: Answer, row: RecordRo
         elif index == row.label:
             rank = (TRUE, 0)
         else:
-            rank = (OTHER_CLASS, places.get(index, index))
+            rank = (OTHER_CLASS, places[index] if 0 <= index < len(places) else index)
         unit = "pull on the embedding's norm" if index is None else "evidence for this class"
         for name in spec.get("inputs") or [_only_input(row)]:
             yield FoundMap(
@@ -118,12 +118,15 @@ def _attention_maps(key: str, spec: Mapping[str, Any], answer: Answer, row: Reco
             yield FoundMap(key, method, None, name, None, variant, "positive", unit, raw, (HEAD, head))
 
 
-def _places(row: RecordRow) -> dict[int, int]:
+def _places(row: RecordRow) -> list[int]:
     """Each class's place among the record's classes, the most probable first."""
     if row.probabilities is None:
-        return {}
+        return []
     order = np.argsort(-np.nan_to_num(row.probabilities, nan=-1.0), kind="stable")
-    return {int(index): place for place, index in enumerate(order)}
+    places = np.empty(len(order), int)
+    places[order] = np.arange(len(order))
+    told: list[int] = places.tolist()
+    return told
 
 
 def _only_input(row: RecordRow) -> str:

@@ -42,13 +42,15 @@ class Described(Protocol):
 class Facts:
     """What pages say of a run as a whole, read once.
 
-    ``grades`` and ``verdicts`` are ``metrics/summary.json`` and ``verdict.json``, None where nothing was graded.
+    ``class_names`` are the model's, ``label_names`` the data set's. ``grades`` and ``verdicts`` are
+    ``metrics/summary.json`` and ``verdict.json``, None where nothing was graded.
     ``known_about``: the run has an ``about.json``; where it has none, class names and commands are not known.
     """
 
     manifest: Manifest
     redact: Redactor
     class_names: tuple[str, ...] | None = None
+    label_names: tuple[str, ...] | None = None
     labels_match: bool = True
     known_about: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
@@ -73,12 +75,12 @@ class Facts:
                 fix="run the same command again: the manifest is rebuilt from the shards",
             )
         about = read_described(reader.root, "about.json") or {}
-        names = about.get("class_names")
         known = (str(reader.root), *absolute_paths([manifest.fingerprint, about]))
         return cls(
             manifest=manifest,
             redact=Redactor(known, include_paths),
-            class_names=None if names is None else tuple(map(str, names)),
+            class_names=_names(about.get("class_names")),
+            label_names=_names(about.get("label_names")),
             labels_match=bool(about.get("labels_match", True)),
             known_about=bool(about),
             choices=about.get("choices", {}),
@@ -144,6 +146,10 @@ def read_described(root: Path, relative: str) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise _damaged(relative, f"it holds a {type(found).__name__}, no mapping")
     return found
+
+
+def _names(told: Json) -> tuple[str, ...] | None:
+    return None if told is None else tuple(map(str, told))
 
 
 def _refuse(constant: str) -> Json:

@@ -11,7 +11,10 @@ from seewhy.report.tally import Tally
 from seewhy.store.keys import digest
 from seewhy.values import Json
 
-_WORDS: Final = {"num_classes": "classes", "kwargs": "arguments"}
+_WORDS: Final = {"num_classes": "classes", "kwargs": "argument"}
+_CALLED: Final = ("name", "class", "model", "model_class", "kind")
+"""What a model is called by in its fingerprint: the first that is there."""
+
 _LONGEST: Final = 400
 
 
@@ -26,6 +29,7 @@ def run_json(facts: Facts, tally: Tally) -> dict[str, Json]:
         "made": _lines(_made(facts)),
         "commands": [shlex.join(redact.word(str(word)) for word in words) for words in facts.commands],
         "class_names": None if facts.class_names is None else list(facts.class_names),
+        "label_names": None if facts.labels_match or facts.label_names is None else list(facts.label_names),
         "labels_match": facts.labels_match,
         "counts": tally.counts_json(),
         "splits": tally.splits_json(),
@@ -50,8 +54,8 @@ def title_of(facts: Facts) -> str:
     A model is called by its name, class or kind, data by its kind.
     """
     model, data = _mapping(facts, "model"), _mapping(facts, "data")
-    called = next((str(model[key]) for key in ("name", "class", "model_class", "kind") if model.get(key)), "a model")
-    kind = next((str(data[key]) for key in ("data", "kind", "name") if data.get(key)), "")
+    called = next((str(model[key]) for key in _CALLED if model.get(key)), "a model")
+    kind = next((str(data[key]) for key in ("data", *_CALLED) if data.get(key)), "")
     return facts.redact.name(called) + (f" on {facts.redact.name(kind)}" if kind else "")
 
 
@@ -103,16 +107,22 @@ def _seewhy_first(pair: tuple[str, str]) -> tuple[bool, str]:
 
 
 def _lines(told: Mapping[str, Any]) -> list[list[str]]:
-    """Facts as pairs of texts, what is nested by its dotted name; what was not said is left out."""
-    return [[_WORDS.get(name, name), text] for name, text in _flat(told)]
+    """Facts as pairs of texts: what it is called by first, what is nested last; what was not said is left out."""
+    names = sorted(told, key=lambda name: (isinstance(told[name], Mapping), _rank(name)))
+    return [[words, text] for words, text in _flat({name: told[name] for name in names})]
+
+
+def _rank(name: str) -> int:
+    return _CALLED.index(name) if name in _CALLED else len(_CALLED)
 
 
 def _flat(told: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in told.items():
+        words = prefix + _WORDS.get(name, name)
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(value, f"{words} ")
         elif value is not None and value != [] and value != "":
-            yield f"{prefix}{name}", _shortened(_text(value))
+            yield words, _shortened(_text(value))
 
 
 def _text(value: Any) -> str:
