@@ -15,6 +15,7 @@ from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.metrics_table import add_metrics, run_metrics
 from seewhy.cli.report import add_report, run_report
 from seewhy.cli.selftest import add_selftest, run_selftest
+from seewhy.cli.serve import add_serve, run_serve
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
@@ -42,7 +43,7 @@ def seewhy(words: Sequence[str]) -> int:
     asked.words = list(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
-        "report": run_report, "selftest": run_selftest, "demo": _demo, "verify": _verify,
+        "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo, "verify": _verify,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add_metrics(commands)
     add_report(commands)
     add_selftest(commands)
+    add_serve(commands)
     commands.add_parser("generate", help="embeddings, maps and grades of a data set (generate_artifacts)")
     demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
     demo.add_argument(

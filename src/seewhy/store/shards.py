@@ -132,6 +132,13 @@ class Shard:
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             return _rows(file.read_row_group(number, columns=columns), asked)
 
+    def pictures(self, number: int) -> list[tuple[str, tuple[Preview, ...]]]:
+        """The revision and the previews of one group of rows, and nothing else: what a page of many records reads."""
+        columns = ["revision", *(["previews"] if self.has_previews else [])]
+        with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+            table = file.read_row_group(number, columns=columns)
+            return list(zip(table["revision"].to_pylist(), _previews(table), strict=True))
+
 
 def newer_schema(path: Path, schema: int, made_with: Mapping[str, str]) -> StoreError:
     """The refusal of a file of the future."""
@@ -214,7 +221,7 @@ def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
     cells = {name: table[name].to_pylist() for name in (*_PLAIN, "geometry", "notes", "facts", "files")}
     probabilities = list_cells(table["probabilities"])
     answers = {question: _answers(table, question) for question in questions}
-    previews = table["previews"].to_pylist() if "previews" in table.column_names else [()] * table.num_rows
+    previews = _previews(table)
     return [
         RecordRow(
             **{name: cells[name][i] for name in _PLAIN},
@@ -224,9 +231,17 @@ def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
             facts=json.loads(cells["facts"][i]),
             answers={question: found for question in questions if (found := answers[question][i]) is not None},
             files=tuple(Artifact(record_id=cells["record_id"][i], **file) for file in cells["files"][i]),
-            previews=tuple(Preview(**{**one, "shown": tuple(one["shown"])}) for one in previews[i]),
+            previews=previews[i],
         )
         for i in range(table.num_rows)
+    ]
+
+
+def _previews(table: pa.Table) -> list[tuple[Preview, ...]]:
+    if "previews" not in table.column_names:
+        return [()] * table.num_rows
+    return [
+        tuple(Preview(**{**one, "shown": tuple(one["shown"])}) for one in cell) for cell in table["previews"].to_pylist()
     ]
 
 

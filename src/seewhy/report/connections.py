@@ -1,0 +1,119 @@
+"""How connections are served: uvicorn with bounds on how slow, how many and how large they may be."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from seewhy.report.errors import DashboardError
+from seewhy.report.guard import App
+from seewhy.values import MissingExtraError
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+HEADER_SECONDS: Final = 10.0
+"""How long a client may take for the lines that say what it wants."""
+IDLE_SECONDS: Final = 30
+MOST_CONNECTIONS: Final = 512
+HEADER_BYTES: Final = 16 << 10
+MOST_PORTS: Final = 100
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nconnection: close\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n\r\nToo many connections.\n"
+)
+
+
+def listen(host: str, port: int, *, tries: int = MOST_PORTS) -> socket.socket:
+    """A listening socket on ``port``, or on the next one that is free; 0 takes any.
+
+    Raises:
+        DashboardError: ``SW-W08``, the address is not one of this machine, or no port is free.
+    """
+    refused: OSError | None = None
+    for candidate in range(port, min(port + tries, 65536)):
+        try:
+            return _bound(host, candidate)
+        except OSError as error:
+            refused = error
+            if isinstance(error, socket.gaierror) or error.errno not in _TAKEN:
+                break
+    reason = refused.strerror if refused is not None and refused.strerror else "no port is free"
+    raise DashboardError(
+        "SW-W08", f"{host} cannot be listened on from port {port}: {reason}", fix="choose another --port or --host"
+    )
+
+
+_TAKEN = {98, 48, 10048, 13, 10013}  # in use, or not allowed, by their numbers on Linux, macOS and Windows
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    found = socket.socket(family, kind, protocol)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(512)
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+def server_config(app: App, **changes: Any) -> Config:
+    """The settings of uvicorn: no proxies trusted, no websockets, no access log, bounded headers and waits.
+
+    Raises:
+        MissingExtraError: uvicorn is not installed.
+    """
+    try:
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("uvicorn", "serve") from error
+    settings = {
+        "http": bounded_protocol(), "ws": "none", "loop": "asyncio", "lifespan": "off", "interface": "asgi3",
+        "proxy_headers": False, "server_header": False, "access_log": False, "log_level": "warning",
+        "timeout_keep_alive": IDLE_SECONDS, "timeout_graceful_shutdown": 3,
+        "h11_max_incomplete_event_size": HEADER_BYTES,
+    }  # fmt: skip
+    return uvicorn.Config(app, **{**settings, **changes})
+
+
+def bounded_protocol(header_seconds: float = HEADER_SECONDS, most: int = MOST_CONNECTIONS) -> type[asyncio.Protocol]:
+    """uvicorn's protocol, which waits ``header_seconds`` for a request's headers and holds ``most`` connections."""
+    from h11 import IDLE
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Bounded(H11Protocol):
+        _waiting: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.write(_FULL)
+                transport.close()
+            else:
+                self._waiting = self.loop.call_later(header_seconds, self.transport.abort)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.is_closing():
+                return
+            super().data_received(data)
+            # Who has begun a request and does not end its headers is waited for; who is being answered is not.
+            if self.conn.their_state is not IDLE:
+                self._stop_waiting()
+            elif self._waiting is None:
+                self._waiting = self.loop.call_later(header_seconds, self.transport.abort)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def _stop_waiting(self) -> None:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
+
+    return Bounded
