@@ -6,7 +6,7 @@
   const RAMP = { positive: 64, magnitude: 64, diverging: 128 };
   const decoded = new WeakMap();
 
-  /** The codes of a map, tile after tile: a value is code × peak / 127, -128 is not finite. */
+  /** The codes of a map, tile after tile: -128 is not finite, the rest are 127 steps to either side's peak. */
   seewhy.codes = function (map) {
     if (!decoded.has(map)) {
       const bytes = seewhy.bytes(map.codes);
@@ -14,6 +14,11 @@
     }
     return decoded.get(map);
   };
+
+  /** What one step of a code is worth above and below zero; one `peak` serves both where there is no `trough`. */
+  function unitsOf(map) {
+    return { above: map.peak / 127, below: (map.trough ?? map.peak) / 127 };
+  }
 
   /** How a map is drawn where nobody chose: as its method says. */
   seewhy.scaleOf = function (map, sign) {
@@ -23,19 +28,22 @@
 
   /** The raw value that a map has at full colour on a scale; 0 where it holds nothing to show. */
   seewhy.peakOf = function (map, scale) {
-    let most = 0;
+    const unit = unitsOf(map);
+    let [most, least] = [0, 0];
     for (const code of seewhy.codes(map)) {
       if (code === MISSING) continue;
-      const size = scale === "positive" ? code : Math.abs(code);
-      if (size > most) most = size;
+      if (code > most) most = code;
+      else if (code < least) least = code;
     }
-    return (most * map.peak) / 127;
+    const [high, low] = [most * unit.above, -least * unit.below];
+    return scale === "positive" ? high : Math.max(high, low);
   };
 
   /** Counts of a map's values in 50 steps from the lowest to the highest, as finely as its codes are. */
   seewhy.countsOf = function (map) {
-    const values = [...seewhy.codes(map)].filter((code) => code !== MISSING).map((code) => (code * map.peak) / 127);
-    if (!values.length || !Number.isFinite(map.peak)) return null;
+    const unit = unitsOf(map);
+    const known = [...seewhy.codes(map)].filter((code) => code !== MISSING);
+    const values = known.map((code) => code * (code < 0 ? unit.below : unit.above));
     const low = values.reduce((least, value) => Math.min(least, value), Infinity);
     const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
     if (!(high > low)) return null;
@@ -52,19 +60,18 @@
   /** What can be said before drawing: `drawn`, `zero` or `nonfinite`, with the words for the last two. */
   seewhy.stateOf = function (map, scale) {
     const missing = missingIn(map);
-    if (missing > 0 || !Number.isFinite(map.peak)) {
+    if (missing > 0) {
       return { state: "nonfinite", words: `${seewhy.count(missing, "value")} of this map not finite (NaN or infinite): nothing is drawn` };
     }
     if (seewhy.peakOf(map, scale) > 0) return { state: "drawn", words: "" };
-    const tiny = scale === "positive" && map.statistics && map.statistics.max > 0;
-    if (tiny) return { state: "zero", words: "positive evidence below 1/254 of the negative peak: too weak to draw" };
     return { state: "zero", words: scale === "positive" ? "no positive evidence" : "the map is zero everywhere" };
   };
 
-  function shares(codes, unit, scale) {
+  function shares(codes, unit, reference, scale) {
     const values = new Float32Array(codes.length);
     for (let place = 0; place < codes.length; place += 1) {
-      const share = Math.min(Math.max(codes[place] * unit, -1), 1);
+      const raw = codes[place] * (codes[place] < 0 ? unit.below : unit.above);
+      const share = Math.min(Math.max(raw / reference, -1), 1);
       if (scale === "positive") values[place] = share > 0 ? share : 0;
       else values[place] = scale === "magnitude" ? Math.abs(share) : (share + 1) / 2;
     }
@@ -113,7 +120,7 @@
     const cells = map.height * map.width;
     wanted.forEach(function (tile, position) {
       const codes = seewhy.codes(map).subarray(tile * cells, (tile + 1) * cells);
-      const values = shares(codes, map.peak / 127 / reference, scale);
+      const values = shares(codes, unitsOf(map), reference, scale);
       const pixels = seewhy.resample(values, map.height, map.width, size.height, size.width);
       paint(context, pixels, position * size.width, size, table, seewhy.rampOf(scale));
     });

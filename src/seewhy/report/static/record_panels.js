@@ -29,7 +29,7 @@
     if (!map || !map.statistics) return null;
     const told = (key, value) => (key === "sparsity" || key === "near_zero" ? seewhy.percent(value) : seewhy.number(value));
     const rows = STATISTICS.filter(([key]) => key in map.statistics).map(([key, word]) => [word, told(key, map.statistics[key])]);
-    rows.push(["Cells", `${map.tiles > 1 ? `${map.tiles} × ` : ""}${map.height} × ${map.width}`]);
+    rows.push(["Cells on this page", `${map.tiles > 1 ? `${map.tiles} × ` : ""}${map.height} × ${map.width}`]);
     const unit = map.unit || "raw value";
     const caption = `Numbers of the raw map: ${title}`;
     const found = map.histogram || seewhy.countsOf(map);

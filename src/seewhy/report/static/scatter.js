@@ -140,7 +140,7 @@
     }
 
     const axes = points.axes && points.axes.length === 2 ? `Across: ${points.axes[0]}. Up: ${points.axes[1]}.` : "";
-    seewhy.replace(container, legendOf(groups, hidden, redraw), seewhy.el("div", { className: "scatter-frame" }, canvas, buttons(camera, act)),
+    seewhy.replace(container, legendOf(groups, hidden, redraw), buttons(camera, act), canvas,
       tip, axes ? seewhy.el("p", { className: "quiet", text: axes }) : null, list.element);
     pointers(canvas, camera, act);
     canvas.addEventListener("keydown", keys(camera, act));

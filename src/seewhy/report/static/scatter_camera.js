@@ -21,24 +21,24 @@
   /** A camera on points: `place(i)` -> [x, y] in pixels, `zoom(factor, x, y)`, `pan(dx, dy)`, `fit(width, height)`. */
   seewhy.camera = function (points) {
     const whole = extent(points) || { left: -1, right: 1, low: -1, high: 1 };
-    const camera = { scaleX: 1, scaleY: 1, x: 0, y: 0, width: 1, height: 1, times: 1 };
+    const camera = { scale: 1, x: 0, y: 0, width: 1, height: 1, times: 1 };
 
     camera.fit = function (width, height) {
       Object.assign(camera, { width, height, times: 1 });
-      camera.scaleX = (width - 2 * MARGIN) / (whole.right - whole.left || 1);
-      camera.scaleY = (height - 2 * MARGIN) / (whole.high - whole.low || 1);
-      camera.x = width / 2 - (camera.scaleX * (whole.left + whole.right)) / 2;
-      camera.y = height / 2 + (camera.scaleY * (whole.low + whole.high)) / 2;
+      const across = (width - 2 * MARGIN) / (whole.right - whole.left || 1e-9);
+      const up = (height - 2 * MARGIN) / (whole.high - whole.low || 1e-9);
+      camera.scale = Math.min(across, up); // one for both axes: distances are what a projection keeps
+      camera.x = width / 2 - (camera.scale * (whole.left + whole.right)) / 2;
+      camera.y = height / 2 + (camera.scale * (whole.low + whole.high)) / 2;
     };
 
-    camera.place = (place) => [camera.x + camera.scaleX * points.x[place], camera.y - camera.scaleY * points.y[place]];
+    camera.place = (place) => [camera.x + camera.scale * points.x[place], camera.y - camera.scale * points.y[place]];
 
     camera.zoom = function (factor, x, y) {
       const wanted = Math.min(200, Math.max(0.5, camera.times * factor));
       const real = wanted / camera.times;
       camera.times = wanted;
-      camera.scaleX *= real;
-      camera.scaleY *= real;
+      camera.scale *= real;
       camera.x = x + (camera.x - x) * real;
       camera.y = y + (camera.y - y) * real;
     };

@@ -48,8 +48,10 @@
     square: (path, x, y, size) => path.rect(x - 0.9 * size, y - 0.9 * size, 1.8 * size, 1.8 * size),
     cross: (path, x, y, size) => {
       const [thin, long] = [size * 0.4, size * 1.2];
-      path.rect(x - thin, y - long, 2 * thin, 2 * long);
-      path.rect(x - long, y - thin, 2 * long, 2 * thin);
+      const corners = [[thin, -long], [thin, -thin], [long, -thin], [long, thin], [thin, thin], [thin, long],
+        [-thin, long], [-thin, thin], [-long, thin], [-long, -thin], [-thin, -thin], [-thin, -long]];
+      path.moveTo(x + corners[11][0], y + corners[11][1]);
+      for (const [across, down] of corners) path.lineTo(x + across, y + down);
     },
   };
 

@@ -27,8 +27,8 @@
     }
 
     function nearest(camera, x, y, reach, visible) {
-      const dataX = (pixel) => (pixel - camera.x) / camera.scaleX;
-      const dataY = (pixel) => (camera.y - pixel) / camera.scaleY;
+      const dataX = (pixel) => (pixel - camera.x) / camera.scale;
+      const dataY = (pixel) => (camera.y - pixel) / camera.scale;
       const columns = [cellOf(dataX(x - reach), left, wide), cellOf(dataX(x + reach), left, wide)];
       const rows = [cellOf(dataY(y + reach), low, tall), cellOf(dataY(y - reach), low, tall)];
       let [best, least] = [-1, reach * reach];
