@@ -85,7 +85,7 @@ def cluster(
     elif count is not None:
         found = _divided(prepared, method, count, seed)
     else:
-        found, tried = _best(prepared, method, seed)
+        found, tried = _best(prepared, method, distance, seed)
     labels = torch.full((len(rows),), NO_GROUP)
     labels[kept] = _by_size(torch.from_numpy(found.astype(np.int64)))
     return Clusters(labels, method, distance, tried)
@@ -118,14 +118,14 @@ def _require_fitting(method: str, rows: int, count: int | None, fewest: int) -> 
         )  # fmt: skip
 
 
-def _best(rows: np.ndarray, method: str, seed: int) -> tuple[np.ndarray, dict[int, float]]:
+def _best(rows: np.ndarray, method: str, metric: Distance, seed: int) -> tuple[np.ndarray, dict[int, float]]:
     drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:SAMPLE])
     sample = torch.from_numpy(rows[drawn])
     found = {count: _divided(rows, method, count, seed) for count in TRIED if count < len(rows)}
     tried = {}
     for count, labels in found.items():
         own = torch.from_numpy(labels[drawn].astype(np.int64))
-        tried[count] = float(silhouettes(sample, own, "l2").mean()) if len(torch.unique(own)) > 1 else -1.0
+        tried[count] = float(silhouettes(sample, own, metric).mean()) if len(torch.unique(own)) > 1 else -1.0
     best = max(tried, key=lambda count: (tried[count], -count))
     return found[best], tried
 

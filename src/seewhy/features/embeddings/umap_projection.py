@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Final
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float64, Num
@@ -53,18 +53,22 @@ def run_umap(
             "SW-E13", f"UMAP in {components} dimensions needs {max(FEWEST, components + 2)} vectors, {count} have a "
             "distance", fix="take more records, or PCA: method='pca'",
         )  # fmt: skip
-    try:
-        import umap
-    except ImportError as error:
-        raise MissingExtraError("umap-learn", "umap") from error
-    reducer = umap.UMAP(
-        n_neighbors=min(max(neighbours, 2), count - 1), n_components=components, min_dist=float(min_dist),
-        metric="euclidean", random_state=random_state, n_jobs=1,
-        init="spectral" if count > 3 * components + 10 else "random",
-    )  # fmt: skip
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numba and of a graph that is in several pieces, which is no fault
+        warnings.simplefilter("ignore")  # of tensorflow, of numba, and of a graph in several pieces, which is no fault
+        reducer = _umap()(
+            n_neighbors=min(max(neighbours, 2), count - 1), n_components=components, min_dist=float(min_dist),
+            metric="euclidean", random_state=random_state, n_jobs=1,
+            init="spectral" if count > 3 * components + 10 else "random",
+        )  # fmt: skip
         placed = reducer.fit_transform(prepared_rows(rows[kept], distance).float().numpy())
     found = torch.full((len(rows), components), float("nan"), dtype=torch.float64)
     found[kept] = torch.from_numpy(placed).double()
     return found
+
+
+def _umap() -> Any:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise MissingExtraError("umap-learn", "umap") from error
+    return UMAP
