@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from seewhy.explain.explainers import VarGrad as VarGrad
     from seewhy.explain.explainers import XGradCAM as XGradCAM
     from seewhy.explain.explanation_metrics import ExplanationMetrics as ExplanationMetrics
+    from seewhy.explain.interactive import InteractiveVisualizer as InteractiveVisualizer
     from seewhy.explain.loading import load_image as load_image
     from seewhy.explain.loading import load_model as load_model
     from seewhy.explain.prediction_table import save_predictions as save_predictions
@@ -169,6 +170,7 @@ _HOMES = {
     "Evaluation": "seewhy.explain.evaluation",
     "ExplanationMetrics": "seewhy.explain.explanation_metrics",
     "Explainer": "seewhy.explain.explainer",
+    "InteractiveVisualizer": "seewhy.explain.interactive",
     "Result": "seewhy.explain.result",
     "compare_methods": "seewhy.explain.comparison",
     "evaluate_methods": "seewhy.explain.evaluate",

@@ -15,7 +15,7 @@ from seewhy.explain.explainer import Explainer, require_batch_size
 from seewhy.explain.graded_case import case_for, ready_for, rehearsed
 from seewhy.explain.named import named_list, named_settings
 from seewhy.explain.object_region import region_of
-from seewhy.explain.prepared import Prepared, chunks_of_one_shape, each_image, prepare
+from seewhy.explain.prepared import ImageLike, Prepared, chunks_of_one_shape, each_image, prepare
 from seewhy.explain.reading import Reading
 from seewhy.explain.recipe import Given, Recipe
 from seewhy.explain.several import several_explainers
@@ -81,7 +81,39 @@ def evaluate_methods(
     named = _metric_names(metrics, own)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
     explainers = several_explainers(methods, model, target_layer, reading, settings, evaluate_methods)
-    _require_no_controls(explainers)
+    return _evaluated(explainers, images, named, own, target_classes, bboxes, masks, batch_size)
+
+
+def evaluate_explainers(
+    explainers: Mapping[str, Explainer],
+    images: Any,
+    metrics: Sequence[str] | None = None,
+    target_classes: Any = None,
+    *,
+    bboxes: Regions = None,
+    masks: Regions = None,
+    batch_size: int = 16,
+    metric_settings: Settings | None = None,
+) -> Evaluation:
+    """:func:`evaluate_methods` for explainers that are there already, of one model and one preprocessing, by name."""
+    require_batch_size(batch_size)
+    own = _metric_settings(metric_settings)
+    named = _metric_names(metrics, own)
+    return _evaluated(explainers, each_image(images), named, own, target_classes, bboxes, masks, batch_size)
+
+
+def _evaluated(
+    explainers: Mapping[str, Explainer],
+    images: Sequence[ImageLike],
+    named: tuple[str, ...],
+    own: Mapping[str, Mapping[str, Any]],
+    target_classes: Any,
+    bboxes: Regions,
+    masks: Regions,
+    batch_size: int,
+) -> Evaluation:
+    """Every picture graded by the metrics ``named``, the usual ones where that is empty, with settings ``own``."""
+    _require_no_controls(explainer.method for explainer in explainers.values())
     first = next(iter(explainers.values()))
     classes = class_list(target_classes, len(images), first.class_names)
     prepared = [prepare(image, first.recipe, first.study.dtype) for image in images]
@@ -89,7 +121,7 @@ def evaluate_methods(
     known = [region is not None for region in regions]
     chosen = {name: own.get(name, {}) for name in named or usual_metrics(has_mask=any(known))}
     _require_regions(chosen, known)
-    refused = rehearsed(ready_for(first, prepared[:1], classes[:1]), chosen, strict=metrics is not None)
+    refused = rehearsed(ready_for(first, prepared[:1], classes[:1]), chosen, strict=bool(named))
     kept = {name: values for name, values in chosen.items() if name not in refused}
     sheet = GradeSheet(len(images), kept, known, refused)
     for rows in chunks_of_one_shape([tuple(one.pixels.shape) for one in prepared], batch_size):

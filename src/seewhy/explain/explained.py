@@ -70,6 +70,11 @@ class Explained:
         return self._place(shown.values)[0]
 
     @property
+    def full_from(self) -> float:
+        """The value of :attr:`heat` painted in full colour: 1, but of magnitudes their ``SHOWN_UP_TO`` percentile."""
+        return 1.0 if self._full_colour is None else self._full_colour / self.scaled.reference
+
+    @property
     def signed(self) -> Heat:
         """``(H, W)``: the raw map with its sign and unit on the original, 0 outside what the model saw."""
         self._require_finite()

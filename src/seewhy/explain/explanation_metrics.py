@@ -274,14 +274,14 @@ def _explainer_of(given: object, model: nn.Module, reading: Mapping[str, Any]) -
     return given
 
 
-def reading_of(given: Mapping[str, Any]) -> Reading:
+def reading_of(given: Mapping[str, Any], owner: str = "ExplanationMetrics") -> Reading:
     """What is told of a model; raises ``ConfigError`` SW-F230 for what is nothing to tell."""
     known = [one.name for one in fields(Reading)]
     for name in given:
         if name not in known:
             raise ConfigError(
                 "SW-F230",
-                f"ExplanationMetrics has no parameter {name!r}",
+                f"{owner} has no parameter {name!r}",
                 near=nearest(name, known),
                 fix=f"besides its own it takes {', '.join(known)}",
             )

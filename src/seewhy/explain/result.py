@@ -30,12 +30,19 @@ class Result(dict[str, Any]):
     ``preprocessing``, ``notes``, ``image`` (its name) and, once written, ``save_path``; ``labels`` of a multi-label
     model, ``values`` of a regression. A result that could not be had holds ``error`` instead.
 
-    ``attribution`` is the raw answer. In a notebook a result shows its picture.
+    ``attribution`` is the raw answer; ``class_names`` are those of all classes, where known. In a notebook a result
+    shows its picture.
     """
 
-    def __init__(self, values: Mapping[str, Any], explained: Explained | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        explained: Explained | None = None,
+        look: Look | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(values)
-        self.explained = explained
+        self.explained, self.class_names = explained, class_names
         self.look = look or Look()
 
     @property
@@ -107,7 +114,7 @@ def result_of(
     }
     if return_heatmap:
         values["heatmap"] = found.heat
-    return Result(values, found, look)
+    return Result(values, found, look, names)
 
 
 def failed(error: SeewhyError, method: str, image: str | None = None) -> Result:
