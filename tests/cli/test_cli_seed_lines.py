@@ -37,7 +37,8 @@ def embeddings(split: str) -> set[str]:
     return {f"embeddings/{split}_embeddings.pt", f"embeddings/{split}_records.parquet"}
 
 
-BASICS = {"manifest.json", "failures.json"}
+BASICS = {"manifest.json", "about.json", "failures.json", "report/index.html"}
+PROJECTION = "embeddings/projection_pca.parquet"
 
 
 def shards(split: str, count: int = 1) -> set[str]:
@@ -53,7 +54,7 @@ def said_reuse(err: str) -> tuple[int, int]:
 
 def test_all_artifacts_of_a_model(project: Path, command: Callable[..., Any]) -> None:
     assert command(MINE).code == 0
-    expected = {*BASICS, *gradcams(ALL_IDS), *sheets(ALL_IDS)}
+    expected = {*BASICS, PROJECTION, *gradcams(ALL_IDS), *sheets(ALL_IDS)}
     for split in COUNTS:
         expected |= embeddings(split) | shards(split)
     assert files(DEFAULT) == expected
@@ -222,6 +223,7 @@ def test_the_packaged_default_experiment_needs_no_file_of_ones_own(
     root = Path("artifacts/embeddings/default")
     assert files(root) == {
         *BASICS,
+        PROJECTION,
         *embeddings("test"),
         *shards("test"),
         "gradcam/patient_123/embedding.png",

@@ -29,10 +29,12 @@ def test_every_kind_of_artifact_of_every_record_comes_out_of_one_run(tmp_path: P
     assert pictures(tmp_path / "run") == expected
     assert set(snapshot(tmp_path / "run")) - expected == {
         "about.json",
+        "embeddings/projection_pca.parquet",
         "embeddings/test_embeddings.pt",
         "embeddings/test_records.parquet",
         "failures.json",
         "manifest.json",
+        "report/index.html",
         "shards/test-00000.parquet",
     }
     assert (summary.selected, summary.computed, summary.reused, summary.exit_code) == (5, 5, 0, 0)

@@ -47,7 +47,7 @@ def test_two_runs_are_equal_byte_for_byte_wherever_they_are_and_whoever_reads(tm
     first = snapshot(tmp_path / "one")
     assert snapshot(tmp_path / "deeper" / "two") == first
     assert snapshot(tmp_path / "three") == first
-    assert len(first) == 7 * 4 + 6
+    assert len(first) == 7 * 4 + 8
 
 
 def test_stopped_after_a_shard_it_goes_on_and_ends_as_if_never_stopped(tmp_path: Path) -> None:

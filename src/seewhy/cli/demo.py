@@ -106,8 +106,8 @@ def _show(console: Console, scores: dict[str, Score], output_dir: Path, *, shipp
     _line(console, "peaks are those of the predicted class, over the correctly classified test records")
     for kind, result in scores.items():
         folder = output_dir.resolve() / (kind if shipped else f"{kind}_trained")
-        sheets = "" if result.rollout is None else f" and {folder}/attention_maps/"
-        _line(console, f"look at {folder}/gradcam/test_00000/{sheets}")
+        sheets = "" if result.rollout is None else f", {folder}/attention_maps/"
+        _line(console, f"look at {folder}/report/index.html, {folder}/gradcam/test_00000/{sheets}")
 
 
 def _line(console: Console, text: str) -> None:

@@ -16,7 +16,7 @@ from seewhy.pipeline.summary import Summary
 
 SECONDS_BETWEEN_LINES = 10.0
 MOST_FAILURES = 10
-SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics")
+SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics", "report")
 """Choices that are said again at the end, beside what was assumed."""
 
 
@@ -98,6 +98,8 @@ def show_summary(console: Console, summary: Summary) -> None:
     if summary.interrupted:
         _line(console, "interrupted; the same command goes on from here")
     _line(console, f"artifacts: {summary.output_dir.resolve()}")
+    if summary.report is not None:
+        _line(console, f"report: {summary.report.resolve()} (open it in a browser)")
 
 
 def _line(console: Console, text: str) -> None:

@@ -26,13 +26,15 @@ from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.map_volume import can_write_volumes
 from seewhy.pipeline.pictures import Painter
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
+from seewhy.pipeline.projection_export import export_projections
+from seewhy.pipeline.report_export import export_report
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import Desk, OpenShard, current_revision
 from seewhy.pipeline.summary import Summary, tally
 from seewhy.store.names import SafeNames
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
-from seewhy.values import Json
+from seewhy.values import Artifact, Json
 
 
 class Observer(Protocol):
@@ -106,12 +108,17 @@ def run(
         splits, failures = tally(reader, labels_match=job.labels_match)
         asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
         graded: list[GradedInput] = []
+        pages: list[Artifact] = []
         if computed == plan.records:
             directory.remove_superseded()
             graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
             embeddings = export_embeddings(directory, reader, job.found, job.index)
+            projections = export_projections(directory, reader, job.found)
             grades = export_grades(directory, graded)
-            directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
+            directory.finish([about, *embeddings, *projections, *grades, export_failures(directory, failures)])
+            if job.settings.generate_report:
+                pages = export_report(directory, reader, job.found)
+                directory.finish(pages)
     return Summary(
         output_dir=Path(output_dir),
         selected=len(plan.selected),
@@ -124,6 +131,7 @@ def run(
         choices=job.found.choices | job.label_note,
         not_applicable=job.found.not_applicable,
         graded=tuple(graded),
+        report=Path(output_dir) / pages[0].path if pages else None,
     )
 
 

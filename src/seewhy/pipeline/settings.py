@@ -35,7 +35,7 @@ class Settings:
     inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
     what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what
     ``generate_metrics`` grades, and by what
-    (:class:`seewhy.pipeline.grading_settings.Grading`).
+    (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes ``report/index.html`` at the end.
     """
 
     splits: tuple[str, ...] | None = None
@@ -44,6 +44,7 @@ class Settings:
     generate_gradcam: bool = True
     generate_attention: bool = True
     generate_metrics: bool = False
+    generate_report: bool = True
     metrics: Grading = field(default_factory=Grading)
     target_classes: Classes = "auto"
     target_layer: str | tuple[str, ...] | None = None

@@ -43,7 +43,7 @@ class Summary:
 
     ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``failures`` are those among
     them, ``splits`` and ``graded`` describe everything the directory holds. ``interrupted`` runs go on with the same
-    command.
+    command. ``report`` is the page to open, None where none was written.
     """
 
     output_dir: Path
@@ -57,6 +57,7 @@ class Summary:
     choices: Mapping[str, str] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
     graded: tuple[GradedInput, ...] = ()
+    report: Path | None = None
 
     @property
     def exit_code(self) -> int:
