@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from seewhy.explain.similarity import explain_similarity as explain_similarity
     from seewhy.explain.volumes import explain_volume as explain_volume
     from seewhy.inspection.comparison import compare_models as compare_models
+    from seewhy.inspection.embed_image import embed_image as embed_image
+    from seewhy.inspection.embeddings import Embeddings as Embeddings
     from seewhy.inspection.excited_records import top_records as top_records
     from seewhy.inspection.feature_file import load_feature_file as load_feature_file
     from seewhy.inspection.inspector import FeatureMapInspector as FeatureMapInspector
@@ -186,6 +188,8 @@ _HOMES = {
     "FeatureVisualizer": "seewhy.inspection.visualizer",
     "InterpretationCallback": "seewhy.training",
     "compare_models": "seewhy.inspection.comparison",
+    "Embeddings": "seewhy.inspection.embeddings",
+    "embed_image": "seewhy.inspection.embed_image",
     "compare_with_gaze": "seewhy.metrics.gaze_comparison",
     "load_feature_file": "seewhy.inspection.feature_file",
     "top_records": "seewhy.inspection.excited_records",

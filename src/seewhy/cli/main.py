@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seewhy import __version__
+from seewhy.cli.embedding_commands import EMBEDDING_COMMANDS, add_embedding_commands
 from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
@@ -44,6 +45,7 @@ def seewhy(words: Sequence[str]) -> int:
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
         "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo, "verify": _verify,
+        **EMBEDDING_COMMANDS,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_report(commands)
     add_selftest(commands)
     add_serve(commands)
+    add_embedding_commands(commands)
     commands.add_parser("generate", help="embeddings, maps and grades of a data set (generate_artifacts)")
     demo = commands.add_parser("demo", help="explain two small shipped models on cluttered digits, in about a minute")
     demo.add_argument(

@@ -27,6 +27,8 @@ from seewhy.store.files import replacing, write_atomic
 from seewhy.values import EmbeddingError, Json
 
 FOLDER: Final = "embeddings"
+LARGEST: Final = 20_000
+"""Records whose distances are all compared for a silhouette."""
 
 
 def save_projection(found: Embeddings, projection: Projection, path: Path | None = None) -> Path:
@@ -37,8 +39,11 @@ def save_projection(found: Embeddings, projection: Projection, path: Path | None
 
 
 def save_clusters(found: Embeddings, clusters: Clusters, path: Path | None = None) -> Path:
-    """``embeddings/clusters_<method>.parquet``: each record's ``cluster`` (-1 for none) and ``silhouette``."""
-    several = len(clusters.sizes) > 1
+    """``embeddings/clusters_<method>.parquet``: each record's ``cluster`` (-1 for none) and ``silhouette``.
+
+    The silhouette compares all pairs: it is left empty beyond 20 000 records, and where there is one cluster.
+    """
+    several = len(clusters.sizes) > 1 and len(found) <= LARGEST
     each = silhouettes(found.vectors, clusters.labels, clusters.metric).tolist() if several else [None] * len(found)
     facts = {**_facts(found), "method": clusters.method, "metric": clusters.metric, "sizes": clusters.sizes}
     table = _by_record(
@@ -123,7 +128,12 @@ def _by_record(found: Embeddings, columns: Mapping[str, list[Any]], facts: Mappi
 
 
 def _facts(found: Embeddings) -> dict[str, Json]:
-    return {"layer": found.layer, "records": len(found), "splits": sorted(set(found.splits)), "made_from": dict(found.made_from)}
+    return {
+        "layer": found.layer,
+        "records": len(found),
+        "splits": sorted(set(found.splits)),
+        "made_from": dict(found.made_from),
+    }
 
 
 def _save_table(found: Embeddings, table: pa.Table, name: str, path: Path | None) -> Path:

@@ -180,7 +180,7 @@ class Embeddings(EmbeddingTable):
 
     def outliers(self, k: int = 10, metric: str = "cosine") -> Outliers:
         """Records that lie alone, and those whose neighbours have other labels."""
-        return outliers(self.vectors, self.labels, min(require_count("k", k), max(len(self) - 1, 1)), metric)
+        return outliers(self.vectors, self.labels, k, metric)
 
     def probe(
         self,

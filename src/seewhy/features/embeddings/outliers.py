@@ -21,11 +21,12 @@ NORMAL: Final = 0.6744897501960817
 
 @dataclass(frozen=True)
 class Outliers:
-    """``distances`` ``(N,)``: the mean distance to the ``k`` nearest others; ``scores`` the robust z-score of that.
+    """``distances`` ``(N,)``: the mean distance to the ``k`` nearest others; ``scores`` the robust z-score of its
+    logarithm, since distances to neighbours are skewed (one of 0 counts as the smallest other).
 
     ``alone`` where the score is above 3.5. ``agreement`` ``(N,)`` is the share of those neighbours that have the
     record's label, NaN without a label; ``contested`` where none has. NaN for rows without a distance, and scores
-    where more than half of the distances are the same.
+    where half of the distances are the same or more.
     """
 
     distances: Float64[Tensor, " n"]
@@ -76,16 +77,17 @@ def outliers(
     return Outliers(far, _robust(far), agreement, k, found.metric)
 
 
-def _robust(values: Float64[Tensor, " n"]) -> Float64[Tensor, " n"]:
-    """How many standard deviations each is above the median, both told by ranks."""
-    middle = _median(values)
-    spread = _median((values - middle).abs())
+def _robust(distances: Float64[Tensor, " n"]) -> Float64[Tensor, " n"]:
+    """How many standard deviations each logarithm is above the median, both told by ranks."""
+    positive = distances[distances > 0]
+    if not len(positive):
+        return torch.full_like(distances, float("nan"))
+    values = distances.clamp(min=float(positive.min())).log()
+    fine = values[~values.isnan()]
+    middle = fine.quantile(0.5) if len(fine) < 1 << 24 else fine.median()
+    away = (fine - middle).abs()
+    spread = away.quantile(0.5) if len(fine) < 1 << 24 else away.median()
     return NORMAL * (values - middle) / spread.masked_fill(spread == 0, float("nan"))
-
-
-def _median(values: Float64[Tensor, " n"]) -> Float64[Tensor, ""]:
-    """Of those that are numbers; the mean of the middle two."""
-    return values.nanquantile(0.5) if len(values) < 1 << 24 else values.nanmedian()
 
 
 def _agreement(neighbours: Int64[Tensor, "n k"], labels: Int64[Tensor, " n"]) -> Float64[Tensor, " n"]:
