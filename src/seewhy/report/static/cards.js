@@ -2,6 +2,8 @@
 (function (seewhy) {
   "use strict";
 
+  const PIXELS = 96; // of a map on a card, along its longer side
+
   function picture(record, choice) {
     const input = record.inputs && record.inputs[0];
     if (!input) return seewhy.el("span", { className: "placeholder", text: record.status === "failed" ? "could not be shown" : "no picture kept" });
@@ -26,7 +28,7 @@
     const look = seewhy.lookOf(record, map, { ...choice, scale: "own" });
     const canvas = seewhy.el("canvas", { className: "heat", "aria-hidden": "true" });
     const [width, height] = [input.width || 96, input.height || 96];
-    const times = 160 / Math.max(width, height);
+    const times = PIXELS / Math.max(width, height);
     const found = seewhy.heat(canvas, map, { ...look, width: Math.round(width * times), height: Math.round(height * times), tile: map.tiles > 1 ? tile : 0 });
     canvas.style.opacity = String(choice.opacity);
     canvas.dataset.state = found.state;
