@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 SHORTEST_TOKEN = 16
-OPEN_PATHS = ("/login", "/static/login.js", "/static/style.css", "/static/dashboard.css", "/static/theme.js")
+OPEN_PATHS = ("/login", "/static/login.js", "/static/app.js", "/static/app.css")
 """What a visitor may have without a token: the form that asks for it."""
 
 

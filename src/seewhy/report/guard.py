@@ -37,7 +37,8 @@ FROM_HERE = (b"same-origin", b"none")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is taken at once: bytes of a body (``bodies`` by path), seconds to send it, requests being answered."""
+    """How much is taken at once: bytes of a body (``bodies`` by path), seconds to send or take a
+    part, requests being answered."""
 
     body_bytes: int = BODY_BYTES
     bodies: Mapping[str, int] = field(default_factory=dict)
@@ -49,6 +50,10 @@ class _BodyRefusedError(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(status, text)
         self.status, self.text = status, text
+
+
+class _SlowReaderError(Exception):
+    """Who asked does not take the answer."""
 
 
 class Guard:
@@ -78,7 +83,9 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
         refusal = self._refusal(scope, headers)
-        if refusal is not None:
+        if refusal is not None and refusal[0] == 401 and _wants_page(headers):
+            await refuse(send, 303, refusal[1], {"location": "/login"})
+        elif refusal is not None:
             await refuse(send, *refusal)
         elif self._busy >= self._limits.requests:
             await refuse(send, 503, "Too many requests at once; try again in a second.", {"retry-after": "1"})
@@ -90,20 +97,26 @@ class Guard:
                 self._busy -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Body(
+            receive, self._limits.bodies.get(scope["path"], self._limits.body_bytes), self._limits.body_seconds
+        )
         started = False
 
-        async def noting(message: Message) -> None:
+        async def sending(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if body.refused is None or started:  # else the app tells of its own trouble, and the cause is told below
+                started = True
+                await _in_time(send(message), self._limits.body_seconds)
 
-        limit = self._limits.bodies.get(scope["path"], self._limits.body_bytes)
         try:
-            await self._app(scope, _bounded(receive, limit, self._limits.body_seconds), noting)
-        except _BodyRefusedError as refused:
+            await self._app(scope, body.receive, sending)
+        except _BodyRefusedError:
             if started:
                 raise
-            await refuse(send, refused.status, refused.text, {"connection": "close"})
+        except _SlowReaderError:
+            return  # the server closes what is not finished
+        if body.refused is not None and not started:
+            await refuse(send, body.refused.status, body.refused.text, {"connection": "close"})
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         wrong = self._of_another_site(headers) or _malformed(scope, headers)
@@ -144,6 +157,10 @@ def _headers(scope: Scope) -> Headers:
     return found
 
 
+def _wants_page(headers: Headers) -> bool:
+    return any(b"text/html" in value for value in headers.get(b"accept", []))
+
+
 def _malformed(scope: Scope, headers: Headers) -> tuple[int, str] | None:
     lengths = headers.get(b"content-length", [])
     if len(set(lengths)) > 1 or any(not length.isdigit() or len(length) > 15 for length in lengths):
@@ -171,22 +188,35 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
-    taken = 0
-    whole = False
+async def _in_time(sending: Awaitable[None], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(sending, seconds)
+    except TimeoutError:
+        raise _SlowReaderError from None
 
-    async def receiving() -> Message:
-        nonlocal taken, whole
-        if whole:
-            return await receive()
+
+class _Body:
+    """The body of a request, up to a number of bytes, each part within some seconds."""
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self._receive, self._limit, self._seconds = receive, limit, seconds
+        self._taken, self._whole = 0, False
+        self.refused: _BodyRefusedError | None = None
+
+    async def receive(self) -> Message:
+        """The next part; raises where it is too late or too much."""
+        if self._whole:
+            return await self._receive()
         try:
-            message = await asyncio.wait_for(receive(), seconds)
+            message = await asyncio.wait_for(self._receive(), self._seconds)
         except TimeoutError:
-            raise _BodyRefusedError(408, "The request took too long to arrive.") from None
-        taken += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if taken > limit:
-            raise _BodyRefusedError(413, f"The request is larger than {limit} bytes.")
+            raise self._refusal(408, "The request took too long to arrive.") from None
+        self._taken += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._taken > self._limit:
+            raise self._refusal(413, f"The request is larger than {self._limit} bytes.")
         return message
 
-    return receiving
+    def _refusal(self, status: int, text: str) -> _BodyRefusedError:
+        self.refused = _BodyRefusedError(status, text)
+        return self.refused
