@@ -20,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from seewhy.demo.models import asset
+from seewhy.demo.models import Kind, asset
 from seewhy.store.run_reader import RunReader
 
 CHROMIUM = "/usr/bin/chromium"
@@ -60,13 +60,14 @@ def main() -> None:
                 page.goto(report + state.format(wrong=wrong))
                 page.wait_for_selector("html[data-ready]")
                 take(page, asked.output_dir / f"{name}.jpg")
-        address = stack.enter_context(served(folder))
+        address = stack.enter_context(served(folder, "cnn", "vit"))
         for name, (path, size, scheme) in LOOKS_OF_A_DASHBOARD.items():
             with page_of(browser, size, scheme) as page:
                 page.goto(address + path)
                 take(page, asked.output_dir / f"{name}.jpg")
+        alone = stack.enter_context(served(folder, "cnn"))
         with page_of(browser, LAPTOP, "light") as page:
-            ask_live(page, address, wrong)
+            ask_live(page, alone, wrong)
             take(page, asked.output_dir / "dashboard_live.jpg")
 
 
@@ -91,10 +92,10 @@ def page_of(browser: Any, size: tuple[int, int], scheme: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The dashboard of both runs with their models; its address."""
-    runs = [str(folder / kind) for kind in ("cnn", "vit")]
-    checkpoints = [word for kind in ("cnn", "vit") for word in ("--checkpoint", str(asset(kind)))]
+def served(folder: Path, *kinds: Kind) -> Iterator[str]:
+    """The dashboard of some of the demonstration's runs with their models; its address."""
+    runs = [str(folder / kind) for kind in kinds]
+    checkpoints = [word for kind in kinds for word in ("--checkpoint", str(asset(kind)))]
     words = [sys.executable, "-m", "seewhy.cli.main", "serve", *runs, *checkpoints, "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -84,11 +84,16 @@ def failed(number: int, split: str, error: str) -> RecordRow:
     )
 
 
-def write_rows(root: Path, splits: Mapping[str, Sequence[RecordRow]], about: Mapping[str, Any] = ABOUT) -> Path:
+def write_rows(
+    root: Path,
+    splits: Mapping[str, Sequence[RecordRow]],
+    about: Mapping[str, Any] = ABOUT,
+    questions: Mapping[str, Any] = QUESTIONS,
+) -> Path:
     """A complete run directory of these rows, with a projection and with its report."""
     with RunDirectory.open(root, FINGERPRINT) as run:
         for split, rows in splits.items():
-            run.commit(split, list(rows), QUESTIONS)
+            run.commit(split, list(rows), questions)
         files = [
             run.write_file("about.json", json.dumps(about).encode(), kind="about"),
             run.write_file("embeddings/projection_pca.parquet", _projection(splits), kind="projection"),

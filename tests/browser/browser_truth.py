@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from browser_runs import preview, row, write_rows
+from browser_runs import ABOUT, QUESTIONS, preview, row, write_rows
 
 from seewhy.values import Answer
 
@@ -31,3 +31,27 @@ def write_truth_run(root: Path) -> Path:
     rows.append(type(stack)(**{**stack.__dict__, "answers": answers}))
     rows = [type(one)(**{**one.__dict__, "position": place}) for place, one in enumerate(rows)]
     return write_rows(root, {"test": rows})
+
+
+def write_pair_run(root: Path) -> Path:
+    """A record ``pair`` with the inputs ``left`` and ``right``, each with a layer of its own, and their shares."""
+    about = {"kind": "gradcam", "method": "gradcam", "question": "given classes"}
+    layers = {"left": "one", "right": "two"}
+    questions = {
+        **{f"gradcam@{layer}": {**about, "layer": layer, "inputs": [name]} for name, layer in layers.items()},
+        "shares@one,two": {**about, "kind": "shares", "of": "positive values of the raw maps", "layers": layers},
+    }
+    answers = {
+        "gradcam@one": Answer(KNOWN[None], (0,)),
+        "gradcam@two": Answer(KNOWN[None] * 2, (0,)),
+        "shares@one,two": Answer(np.float32([[1 / 3, 2 / 3]]), (0,)),
+    }
+    pictures = tuple(preview([(80, 80, 80)], name=name) for name in layers)
+    pair = row(0, "test", record_id="pair", answers=answers, previews=pictures)
+    return write_rows(root, {"test": [pair]}, {**ABOUT, "default_layers": {"gradcam": "one,two"}}, questions)
+
+
+def write_bare_run(root: Path) -> Path:
+    """The record ``known`` as a run made before pictures were kept."""
+    bare = row(0, "test", np.stack([KNOWN] * 3), record_id="known", previews=())
+    return write_rows(root, {"test": [bare]}, questions=QUESTIONS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser_truth import KNOWN
+from browser_truth import KNOWN, write_bare_run, write_pair_run
 from browser_watch import Watch, until
 
 from seewhy.render.colormap import colorize, colormap
@@ -164,3 +164,24 @@ def test_cards_have_the_map_of_the_predicted_class(page: Any, truth_run: Path, n
 def test_classes_have_the_colours_of_the_pictures(page: Any, truth_run: Path) -> None:
     record(page, truth_run, "known")
     assert [tuple(one) for one in page.evaluate("seewhy.palette")] == list(CLASSES)
+
+
+def test_inputs_stand_side_by_side_with_their_shares(page: Any, tmp_path: Path) -> None:
+    record(page, write_pair_run(tmp_path / "run"), "pair", "&scale=shared")
+    assert page.locator(".figures figcaption").all_inner_texts() == [
+        "left", "right", "gradcam of left · cat (0): predicted, true", "gradcam of right · cat (0): predicted, true",
+    ]  # fmt: skip
+    shares = page.locator("table", has_text="share of the evidence").locator("tbody tr").inner_text().split("\t")
+    assert [one.strip() for one in shares] == ["cat (0)", "33.3 %", "66.7 %"]
+    # left has a peak of 4, right of 8, and both are drawn on the scale of the latter
+    assert pixel(page, 0.99, 0.99, 0) == [*colormap("viridis")[round(255 / 2)].tolist(), 255]
+    assert pixel(page, 0.99, 0.99, 1) == [*colormap("viridis")[255].tolist(), 255]
+
+
+def test_a_run_without_pictures_says_why_and_shows_its_maps(page: Any, tmp_path: Path, watched: Watch) -> None:
+    record(page, write_bare_run(tmp_path / "run"), "known")
+    said = page.locator(".stage > .quiet").inner_text()
+    assert said.startswith("This run was made before records kept a small picture of their inputs")
+    assert page.locator(".figures .placeholder").all_inner_texts() == ["no picture kept"]
+    assert pixel(page, 0.99, 0.99) == [*colormap("viridis")[255].tolist(), 255]
+    assert watched.problems == []

@@ -16,14 +16,14 @@
 
   function textOf(record, names) {
     const words = [record.id, record.error, record.stage, record.split];
-    for (const index of [record.label, record.predicted]) {
+    for (const index of [seewhy.ownLabel(record), record.predicted]) {
       if (index !== null && index !== undefined) words.push(String(index), names ? names[index] : "");
     }
     return words.filter(Boolean).join("\n").toLocaleLowerCase();
   }
 
   function ofClass(record, wanted) {
-    return String(record.label) === wanted || String(record.predicted) === wanted;
+    return String(seewhy.ownLabel(record)) === wanted || String(record.predicted) === wanted;
   }
 
   /** Whether a record passes the filters of a state. */
@@ -46,7 +46,7 @@
     surest: (one, other) => (other.confidence ?? -1) - (one.confidence ?? -1),
     unsure: (one, other) => last(one.confidence) - last(other.confidence),
     id: (one, other) => one.id.localeCompare(other.id, "en", { numeric: true }),
-    label: (one, other) => last(one.label) - last(other.label),
+    label: (one, other) => last(seewhy.ownLabel(one)) - last(seewhy.ownLabel(other)),
     predicted: (one, other) => last(one.predicted) - last(other.predicted),
   };
 

@@ -32,9 +32,10 @@
     return String(name) === String(index) ? `class ${index}` : `${name} (${index})`;
   };
 
-  /** A record's label in words: the model's own class, or of other classes where the data set has its own. */
-  seewhy.labelName = function (index, run) {
-    return run.labels_match === false ? `label ${index ?? "–"}` : seewhy.className(index, run.class_names);
+  /** A record's label where it is one of the model's classes, null where there is none or the data set has its own. */
+  seewhy.ownLabel = function (record) {
+    const known = record.right !== null || record.predicted === null || record.predicted === undefined;
+    return known ? record.label ?? null : null;
   };
 
   /** `mean [low, high]` of an interval as `metrics/summary.json` has it. */

@@ -44,7 +44,7 @@
     return `${words}; ${wrong} wrong, ${failed} failed.`;
   }
 
-  /** The gallery; `act` has `change(part)` (a filter), `clear()` and `recordHref(record)`. */
+  /** The gallery; `act` has `change(part)` (a filter), `clear()`, `recordHref(record)` and `note`, words about the page. */
   seewhy.gallery = function (container, page, state, act) {
     const { run, records } = page;
     const results = seewhy.el("div", {});
@@ -75,7 +75,7 @@
     const bar = seewhy.filterBar(run, records, state, change, act.clear);
     const over = overlays(records, state, change);
     if (over) bar.insertBefore(over, bar.lastChild);
-    seewhy.replace(container, seewhy.el("h2", { text: "Records", tabindex: "-1" }), bar, results);
+    seewhy.replace(container, seewhy.el("h2", { text: "Records", tabindex: "-1" }), act.note, bar, results);
     fill(state);
     return { fill };
   };

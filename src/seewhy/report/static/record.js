@@ -7,12 +7,14 @@
     if (record.predicted === null || record.predicted === undefined) return "The model puts out no class.";
     const sure = record.confidence === null || record.confidence === undefined ? "" : ` with ${seewhy.percent(record.confidence)}`;
     const said = `Predicted ${seewhy.className(record.predicted, run.class_names)}${sure}`;
+    const other = run.labels_match === false && record.label !== null && record.label !== undefined;
+    if (other) return `${said}; the data set's label, of classes of its own, is ${record.label}.`;
     if (record.right === null || record.right === undefined) return `${said}.`;
     return `${said}; the true class is ${seewhy.className(record.label, run.class_names)}.`;
   }
 
   function navigation(options) {
-    const button = (words, act, key) => act && seewhy.el("button", { type: "button", text: words, on: { click: act }, "aria-keyshortcuts": key });
+    const button = (words, act, key) => act && seewhy.el("button", { type: "button", text: words, on: { click: act }, "aria-keyshortcuts": key, title: `Key: ${key}` });
     return seewhy.el(
       "nav",
       { className: "record-nav", "aria-label": "Records" },
@@ -62,7 +64,7 @@
   }
 
   function originals(record) {
-    return (record.inputs || []).filter((input) => input.src).map((input) => seewhy.figure(record.inputs.length > 1 ? input.name : "The input", input, null, null));
+    return (record.inputs || []).filter((input) => input.src).map((input) => seewhy.figure(record.inputs.length > 1 ? input.name : "The input", input, null, null, { className: "picture-input" }));
   }
 
   /** Every map of the class in question, one for each method, input and variant. */

@@ -49,11 +49,9 @@
   }
 
   function showRecords(state) {
-    const holder = seewhy.el("div", {});
-    const note = pagesNote();
-    seewhy.replace(main, holder, note);
     let now = { view: "records", ...filtersOf(state) };
-    const gallery = seewhy.gallery(holder, page, now, {
+    const gallery = seewhy.gallery(main, page, now, {
+      note: pagesNote(),
       change(part) {
         now = { ...now, ...part };
         seewhy.note(now);

@@ -24,7 +24,7 @@
       const order = splits.get(record.split);
       return { key: record.split, words: record.split || "no split", colour: seewhy.classColour(order), order, mark: ["dot", "square", "cross"][order % 3] };
     }
-    const index = record.label ?? record.predicted;
+    const index = seewhy.ownLabel(record) ?? record.predicted;
     return { key: String(index), words: seewhy.className(index, names), colour: seewhy.classColour(index), order: index ?? Infinity, mark: ["dot", "square", "cross"][Math.floor((index ?? 0) / 7) % 3] };
   }
 
