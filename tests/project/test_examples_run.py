@@ -29,6 +29,9 @@ PROMISED = {
     "interpretation/interpretation_metrics_demo.py": (
         "one_explanation.json", "curves.png", "comparison.png", "evaluation.json", "verdict.md", "grades.png",
     ),
+    "interpretation/interactive_visualization_demo.py": (
+        "explanation.html", "comparison.html", "report.html", "plain.html",
+    ),
     "features/feature_inspection_demo.py": (
         "channels.png", "channels_by_peak.png", "layers.png", "receptive_field.png", "top_records.png",
         "maps/features_b1_t0.pkl", "maps/stem_b0_t0.png",
