@@ -16,13 +16,13 @@ from seewhy.values import Answer, Preview, RecordRow
 
 FINGERPRINT: Mapping[str, Any] = {
     "weights": "9f2c" * 16, "model": {"kind": "timm", "name": "tiny", "kwargs": {"depth": 2}, "num_classes": 3},
-    "data": {"data": "shapes", "root": "/home/jane doe/scans"}, "seed": 0, "precision": "32",
+    "data": {"data": "shapes", "root": "/srv/jane doe/scans"}, "seed": 0, "precision": "32",
 }  # fmt: skip
 GRADCAM = {"kind": "gradcam", "method": "gradcam", "question": "given classes", "layer": "layer4"}
 ABOUT: Mapping[str, Any] = {
     "class_names": ["cat", "dog", "owl"], "label_names": ["cat", "dog", "owl"], "labels_match": True,
     "choices": {"target layer": "layer4"}, "not_applicable": {"attention": "no attention"},
-    "commands": [["generate_artifacts", "data.root=/home/jane doe/scans"]], "default_layers": {"gradcam": "layer4"},
+    "commands": [["generate_artifacts", "data.root=/srv/jane doe/scans"]], "default_layers": {"gradcam": "layer4"},
 }  # fmt: skip
 
 

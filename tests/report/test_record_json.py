@@ -30,7 +30,7 @@ def told(root: Path, one: RecordRow, questions: dict | None = None, about: dict 
 
 def test_what_the_model_said(tmp_path: Path) -> None:
     geometry = Geometry((20, 30), (8, 8), (0.4, 0.4), (0.0, 2.0))
-    one = row("a", label=1, predicted=2, confidence=0.5, geometry=geometry, notes=("read from /home/x/a.png",))
+    one = row("a", label=1, predicted=2, confidence=0.5, geometry=geometry, notes=("read from /srv/x/a.png",))
     found = told(tmp_path / "run", one)
     assert (found["label"], found["predicted"], found["confidence"], found["right"]) == (1, 2, 0.5, False)
     assert found["top"] == [[2, 0.5], [0, 0.25], [1, 0.25]]
@@ -47,7 +47,7 @@ def test_a_confidence_that_is_not_finite_is_none(tmp_path: Path) -> None:
 
 
 def test_a_failed_record_says_why(tmp_path: Path) -> None:
-    found = told(tmp_path / "run", failed("a", error="cannot open '/home/jane doe/scans/a 1.png'"))
+    found = told(tmp_path / "run", failed("a", error="cannot open '/srv/jane doe/scans/a 1.png'"))
     assert (found["status"], found["stage"], found["error"]) == ("failed", "data", "cannot open '…/a 1.png'")
     assert found["maps"] == found["inputs"] == found["top"] == []
     assert found["right"] is None

@@ -20,7 +20,7 @@ ROWS = [
     row("b", label=0, predicted=1, confidence=0.61),
     row("c", label=2, confidence=0.6),
     row("d", label=None, predicted=2, confidence=1.0),
-    failed("e", error="cannot open /home/jane doe/scans/e.png"),
+    failed("e", error="cannot open /srv/jane doe/scans/e.png"),
     row("f", split="val", label=1, confidence=0.35),
 ]
 
@@ -79,9 +79,9 @@ def test_paths_are_told_only_when_asked_for(tmp_path: Path) -> None:
     assert str(tmp_path) not in text
     assert "…/e.png" in text
     open_run = told(tmp_path / "run", include_paths=True)
-    assert open_run["failures"][0]["error"] == "cannot open /home/jane doe/scans/e.png"
-    assert ["root", "/home/jane doe/scans"] in open_run["data"]
-    assert open_run["commands"] == ["generate_artifacts 'data.root=/home/jane doe/scans'"]
+    assert open_run["failures"][0]["error"] == "cannot open /srv/jane doe/scans/e.png"
+    assert ["root", "/srv/jane doe/scans"] in open_run["data"]
+    assert open_run["commands"] == ["generate_artifacts 'data.root=/srv/jane doe/scans'"]
 
 
 def test_model_and_data_in_words(tmp_path: Path) -> None:
@@ -111,7 +111,10 @@ def test_a_run_without_about_is_told_as_far_as_it_is_known(tmp_path: Path) -> No
     assert facts.labels_match
 
 
-@pytest.mark.parametrize("text", [b"{", b"[1]", b'{"choices": NaN}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b"[1]", b'{"choices": NaN}', b'{"commands": {}}', b'{"default_layers": null}', b"\xff", b"[" * 100_000],
+)
 def test_a_damaged_description_is_refused(tmp_path: Path, text: bytes) -> None:
     root = write_small_run(tmp_path / "run", ROWS)
     (root / "about.json").write_bytes(text)
@@ -126,3 +129,12 @@ def test_a_run_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReportError) as caught:
         Facts.of(RunReader(root))
     assert caught.value.code == "SW-P01"
+
+
+def test_reasons_in_grades_name_no_paths(tmp_path: Path) -> None:
+    missing = {"deletion": {"cannot read /srv/x/mask.png": 2}}
+    summary = {"splits": {"test": {"image": {"metrics": {}, "missing": missing}}}}
+    files = {"metrics/summary.json": json.dumps(summary).encode()}
+    run = run_json(Facts.of(RunReader(write_small_run(tmp_path / "run", ROWS, files=files))), Tally())
+    told = run["grades"]["splits"]["test"]["image"]["missing"]
+    assert told == {"deletion": {"cannot read …/mask.png": 2}}

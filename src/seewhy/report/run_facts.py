@@ -38,6 +38,9 @@ class Described(Protocol):
         ...
 
 
+_KINDS: Final = {"choices": dict, "not_applicable": dict, "default_layers": dict, "commands": list}
+
+
 @dataclass(frozen=True)
 class Facts:
     """What pages say of a run as a whole, read once.
@@ -75,6 +78,9 @@ class Facts:
                 fix="run the same command again: the manifest is rebuilt from the shards",
             )
         about = read_described(reader.root, "about.json") or {}
+        for key, kind in _KINDS.items():
+            if not isinstance(about.get(key, kind()), kind):
+                raise _damaged("about.json", f"{key} is no {kind.__name__}")
         known = (str(reader.root), *absolute_paths([manifest.fingerprint, about]))
         return cls(
             manifest=manifest,
@@ -120,13 +126,13 @@ class Facts:
         return [spec for spec in self.questions.values() if spec.get("kind") not in (EMBEDDINGS, GRADES)]
 
     @cached_property
-    def _directions(self) -> dict[str, str]:
+    def _directions(self) -> dict[str, str | None]:
         splits = (self.grades or {}).get("splits", {})
         return {
-            metric: told["better"]
+            metric: told.get("better")
             for inputs in splits.values()
             for found in inputs.values()
-            for metric, told in found["metrics"].items()
+            for metric, told in found.get("metrics", {}).items()
         }
 
 

@@ -44,7 +44,7 @@ def run_json(facts: Facts, tally: Tally) -> dict[str, Json]:
         "not_applicable": redact.json(facts.not_applicable),
         "choices": redact.json(facts.choices),
         "verdicts": list(verdicts_json(facts)),
-        "grades": facts.grades,
+        "grades": redact.json(facts.grades),
     }
 
 
@@ -75,7 +75,8 @@ def verdicts_json(facts: Facts) -> Iterator[dict[str, Json]]:
     """The verdict of each split and input; ``several``: the model has several inputs."""
     for split, inputs in (facts.verdicts or {}).items():
         for name, verdict in inputs.items():
-            yield {"split": split, "input": name, "several": len(inputs) > 1, "verdict": verdict}
+            told = facts.redact.json(verdict)
+            yield {"split": split, "input": name, "several": len(inputs) > 1, "verdict": told}
 
 
 def _mapping(facts: Facts, key: str) -> Mapping[str, Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from seewhy.report.errors import ReportError
 from seewhy.report.fitting import fit
@@ -18,6 +16,7 @@ from seewhy.report.points import points_json, projections
 from seewhy.report.reading_order import reading_order
 from seewhy.report.run_facts import NO_PREVIEWS, UNTOLD, Facts
 from seewhy.report.run_summary import run_json
+from seewhy.report.spool import Spool
 from seewhy.report.tally import Tally
 from seewhy.store.additions import adding_to
 from seewhy.store.run_reader import RunReader
@@ -27,7 +26,6 @@ KIND: Final = "report"
 FOLDER: Final = "report"
 MOST_RECORDS: Final = 10_000
 PER_PAGE: Final = 1_000
-_IN_MEMORY: Final = 64 << 20
 
 Write = Callable[[str, bytes], object]
 """Takes a path relative to the run directory, and the bytes to put there."""
@@ -95,8 +93,8 @@ def report_pages(
     tally = Tally(facts.labels_match)
     order = reading_order(reader, tally, max_records)
     run, notice = run_json(facts, tally), _notice(facts, tally, len(order))
-    with _Spool() as spool:
-        spool.fill(reader, facts, order)
+    with Spool() as spool:
+        _fill(spool, reader, facts, order)
         pages = [order[start : start + per_page] for start in range(0, len(order), per_page)] or [[]]
         for number, places in enumerate(pages, 1):
             page = _Page(reader, facts, run, number, len(pages), notice)
@@ -143,32 +141,10 @@ def _notice(facts: Facts, tally: Tally, shown: int) -> list[str]:
     return told
 
 
-class _Spool:
-    """Records that wait for their page, in a nameless file once they are many."""
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by __exit__
-        self._places: dict[tuple[str, str], tuple[int, int]] = {}
-
-    def __enter__(self) -> _Spool:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._file.close()
-
-    def fill(self, reader: RunReader, facts: Facts, wanted: Sequence[tuple[str, str]]) -> None:
-        """Read the wanted records, in the order of the run."""
-        chosen = set(wanted)
-        for split in sorted({split for split, _ in wanted}):
-            for row in reader.rows(split, questions=facts.told_of_records, previews=True):
-                if (split, row.record_id) in chosen:
-                    data = pickle.dumps(Candidate.of(row, facts))
-                    self._places[split, row.record_id] = (self._file.tell(), len(data))
-                    self._file.write(data)
-
-    def take(self, place: tuple[str, str]) -> Candidate:
-        """A record that was read."""
-        start, length = self._places[place]
-        self._file.seek(start)
-        found: Candidate = pickle.loads(self._file.read(length))
-        return found
+def _fill(spool: Spool, reader: RunReader, facts: Facts, wanted: Sequence[tuple[str, str]]) -> None:
+    """Read the wanted records in the order of the run."""
+    chosen = set(wanted)
+    for split in sorted({split for split, _ in wanted}):
+        for row in reader.rows(split, questions=facts.told_of_records, previews=True):
+            if (split, row.record_id) in chosen:
+                spool.put((split, row.record_id), Candidate.of(row, facts))
