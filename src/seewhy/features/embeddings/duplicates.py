@@ -99,10 +99,11 @@ def _nearest(
     pairs: Int64[Tensor, "p 2"], measured: Float64[Tensor, " p"]
 ) -> tuple[Int64[Tensor, "q 2"], Float64[Tensor, " q"]]:
     """Sorted by distance, then by rows; the nearest of too many."""
-    for column in (pairs[:, 1], pairs[:, 0], measured):
-        order = column.sort(stable=True).indices
+    for column in (1, 0):
+        order = pairs[:, column].sort(stable=True).indices
         pairs, measured = pairs[order], measured[order]
-    return pairs[:MOST], measured[:MOST]
+    order = measured.sort(stable=True).indices[:MOST]
+    return pairs[order], measured[order]
 
 
 class _Joined:
