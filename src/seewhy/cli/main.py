@@ -13,6 +13,7 @@ from seewhy.cli.embedding_commands import EMBEDDING_COMMANDS, add_embedding_comm
 from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
+from seewhy.cli.live_options import settings_first
 from seewhy.cli.metrics_table import add_metrics, run_metrics
 from seewhy.cli.report import add_report, run_report
 from seewhy.cli.selftest import add_selftest, run_selftest
@@ -40,7 +41,7 @@ def seewhy(words: Sequence[str]) -> int:
         from seewhy.cli.generate import generate_artifacts
 
         return generate_artifacts(words[1:])
-    asked = _parser().parse_args(words)
+    asked = _parser().parse_args(settings_first(words) if words[:1] == ["serve"] else words)
     asked.words = list(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,

@@ -14,9 +14,18 @@
     window.history.replaceState(null, "", query ? `?${query}` : window.location.pathname);
   }
 
+  /** What all models offer: a question goes to each of them. */
+  function common(offers) {
+    const [first, ...others] = offers;
+    const everywhere = (name, entry) => others.every((one) => one[name].some((other) => other.name === entry.name));
+    const reason = (name, entry) => [first, ...others].map((one) => one[name].find((other) => other.name === entry.name)).map((one) => one.why_not).find(Boolean) || "";
+    const suited = (name) => first[name].filter((entry) => everywhere(name, entry)).map((entry) => ({ ...entry, why_not: reason(name, entry) }));
+    return { ...first, methods: suited("methods"), metrics: suited("metrics"), layers: first.layers.filter((layer) => everywhere("layers", layer)) };
+  }
+
   function introduction(offers) {
     const lines = offers.map(function (one) {
-      const words = [`${one.title}: ${one.weights.text}.`, one.records.why_not && `Records cannot be asked about: ${one.records.why_not}.`,
+      const words = [`${one.title}: ${one.weights.text} (${one.weights.loaded}).`, one.records.why_not && `Records cannot be asked about: ${one.records.why_not}.`,
         one.images.why_not && `Pictures cannot be dropped in: ${one.images.why_not}.`, ...one.data.differs, ...one.notes];
       return seewhy.el("p", { className: one.weights.same ? "quiet" : "notice", text: words.filter(Boolean).join(" ") });
     });
@@ -47,6 +56,7 @@
   class Page {
     constructor(container, offers) {
       this.offers = offers;
+      this.common = common(offers);
       this.state = stateOfAddress();
       this.status = seewhy.el("p", { className: "live-status", role: "status", "aria-live": "polite" });
       this.errors = seewhy.el("div", {});
@@ -59,7 +69,7 @@
     }
 
     makeForm() {
-      const offers = this.offers[0];
+      const offers = this.common;
       const given = this.state.record ? { id: this.state.record, split: this.state.split || offers.records.splits[0] } : null;
       this.subject = subjectChoice(this.offers, given, (words, wrong) => (wrong ? this.failed(words) : this.tell(words)));
       const [method, unsuited] = seewhy.methodField(offers, this.state.method || "gradcam", () => this.showMethod());
@@ -80,7 +90,7 @@
 
     method() {
       const name = this.form.elements.method.value;
-      return this.offers[0].methods.find((method) => method.name === name);
+      return this.common.methods.find((method) => method.name === name);
     }
 
     showMethod() {
@@ -116,10 +126,10 @@
       try {
         const question = await this.question();
         const began = performance.now();
-        const records = await Promise.all(this.offers.map((_, run) => this.send({ run, ...question })));
-        this.leave();
-        this.leave = seewhy.liveAnswers(this.answers, records, this.offers);
+        const told = await Promise.allSettled(this.offers.map((_, run) => this.send({ run, ...question })));
+        this.show(told);
         this.tell(`Answered in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+        for (const one of told) if (one.status === "rejected") this.errors.append(seewhy.liveError(one.reason));
         const record = question.record || { split: "", id: "" };
         note({ split: record.split, record: record.id, method: question.method, layer: question.layer, target: question.target });
       } catch (error) {
@@ -128,6 +138,15 @@
         if (error.told && error.told.code === "SW-W43") this.subject.again();
       }
       this.busy(false);
+    }
+
+    /** Draw the answers there are; where there is none, the first error is what came of the question. */
+    show(told) {
+      const there = told.map((one, run) => ({ ...one, run })).filter((one) => one.status === "fulfilled");
+      if (!there.length) throw told[0].reason;
+      this.leave();
+      this.leave = seewhy.liveAnswers(this.answers, there.map((one) => one.value), there.map((one) => this.offers[one.run]), told.length > 1);
+      this.answers.scrollIntoView({ block: "nearest" });
     }
 
     async send(question) {

@@ -34,28 +34,38 @@
     return `${value > 0 ? "+" : ""}${seewhy.number(value)}`;
   }
 
-  /** The correlation of two maps over their cells; null where their grids differ or one is flat. */
-  seewhy.likeness = function (one, other) {
-    const [mine, theirs] = [seewhy.codes(one), seewhy.codes(other)];
-    if (one.height !== other.height || one.width !== other.width || mine.length !== theirs.length) return null;
-    const value = (map, code) => (code < 0 && map.trough !== undefined ? code * map.trough : code * map.peak);
-    const left = Array.from(mine, (code) => value(one, code));
-    const right = Array.from(theirs, (code) => value(other, code));
+  /** The values of a map's tiles, each brought to `height` × `width`. */
+  function valuesOf(map, height, width) {
+    const cells = map.height * map.width;
+    const values = Float32Array.from(seewhy.codes(map), (code) => code * (code < 0 && map.trough !== undefined ? map.trough : map.peak));
+    const tiles = [...Array(map.tiles).keys()].map((tile) => values.subarray(tile * cells, (tile + 1) * cells));
+    return tiles.flatMap((tile) => Array.from(seewhy.resample(tile, map.height, map.width, height, width)));
+  }
+
+  function correlation(left, right) {
     const mean = (values) => values.reduce((sum, number) => sum + number, 0) / values.length;
     const [low, high] = [mean(left), mean(right)];
-    let [both, ours, others] = [0, 0, 0];
+    let [both, ours, theirs] = [0, 0, 0];
     for (let place = 0; place < left.length; place += 1) {
       both += (left[place] - low) * (right[place] - high);
       ours += (left[place] - low) ** 2;
-      others += (right[place] - high) ** 2;
+      theirs += (right[place] - high) ** 2;
     }
-    return ours > 0 && others > 0 ? both / Math.sqrt(ours * others) : null;
+    return ours > 0 && theirs > 0 ? both / Math.sqrt(ours * theirs) : null;
+  }
+
+  /** The correlation of two maps, on the finer of their grids; null where one is flat or holds values that are none. */
+  seewhy.likeness = function (one, other) {
+    if (one.tiles !== other.tiles || one.statistics.nonfinite || other.statistics.nonfinite) return null;
+    const height = Math.max(one.height, other.height);
+    const width = Math.max(one.width, other.width);
+    return correlation(valuesOf(one, height, width), valuesOf(other, height, width));
   };
 
   function mapRow(first, second) {
     if (!first.maps.length || !second.maps.length) return [];
     const same = seewhy.likeness(first.maps[0], second.maps[0]);
-    const words = same === null ? "on other grids, or flat: not compared" : `correlation ${seewhy.number(same)}`;
+    const words = same === null ? "one is flat or not finite: not compared" : `correlation ${seewhy.number(same)}`;
     return [["Map", first.maps[0].question, second.maps[0].question, words]];
   }
 
@@ -100,13 +110,12 @@
   }
 
   /** Draw the answers in a container; what this returns takes away the keyboard of the pages. */
-  seewhy.liveAnswers = function (container, records, offers) {
-    const several = records.length > 1;
+  seewhy.liveAnswers = function (container, records, offers, several) {
     const names = (place) => offers[place].class_names;
     const pages = records.map(() => seewhy.el("div", {}));
     const columns = records.map((record, place) => seewhy.el("div", { className: "live-answer" }, heading(record, several), told(record), pages[place]));
-    const changes = several ? seewhy.liveChanges(records[0], records[1], records.map((record) => record.live.title), names(0)) : null;
-    seewhy.replace(container, changes, seewhy.el("div", { className: several ? "live-answers live-several" : "live-answers" }, columns));
+    const changes = records.length > 1 ? seewhy.liveChanges(records[0], records[1], records.map((record) => record.live.title), names(0)) : null;
+    seewhy.replace(container, changes, seewhy.el("div", { className: records.length > 1 ? "live-answers live-several" : "live-answers" }, columns));
     const views = records.map((record, place) => seewhy.recordView(pages[place], record, { class_names: names(place) }, {}));
     return () => views.forEach((view) => view.destroy());
   };
