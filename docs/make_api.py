@@ -30,9 +30,12 @@ PAGES = {
 ROOMS = {
     "explain": "explaining", "metrics": "grading", "data": "data", "inspection": "features", "features": "features",
     "training": "training", "models": "models", "capture": "models", "core": "models", "pipeline": "runs",
-    "report": "runs", "store": "runs", "values": "runs", "embeddings": "embeddings", "multi_input": "multi_input",
+    "report": "runs", "store": "runs", "values": "runs", "multi_input": "multi_input",
 }  # fmt: skip
-GRADING = ("Evaluation", "ExplanationMetrics", "evaluate_methods")
+ELSEWHERE = {
+    "Evaluation": "grading", "ExplanationMetrics": "grading", "evaluate_methods": "grading", "Embeddings": "embeddings",
+}  # fmt: skip
+"""Names that are not on the page of their room."""
 MORE = {"multi_input": "multi_input", "inspection": "features", "training": "training", "visualization": "explaining"}
 """Rooms with names of their own beside the facade's, and the pages those are on."""
 
@@ -58,8 +61,8 @@ def pages() -> dict[str, str]:
     found: dict[str, list[str]] = {page: [] for page in PAGES}
     _told.clear()
     for name, thing in _facade():
-        room = thing.__module__.split(".")[1]
-        found["grading" if name in GRADING else ROOMS[room]].append(entry(f"seewhy.{name}", thing))
+        page = ELSEWHERE.get(name) or ROOMS[thing.__module__.split(".")[1]]
+        found[page].append(entry(f"seewhy.{name}", thing))
     found["explaining"].append(_explainers())
     for room, page in MORE.items():
         module = import_module(f"seewhy.{room}")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.request import urlopen
 
 from source_tree import ROOT
 
@@ -15,6 +20,22 @@ from seewhy.cli.generate import generate_artifacts
 from seewhy.cli.gradcam import gradcam
 from seewhy.cli.inspect_features import inspect_features
 from seewhy.cli.main import seewhy
+
+
+def serve_once(words: Sequence[str]) -> int:
+    """``seewhy serve`` as a person runs it: started, its first page opened, ended by Ctrl-C; its exit code."""
+    command = [sys.executable, "-m", "seewhy.cli.main", *words, "--port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            line = next((line for line in server.stdout or () if "http://" in line), "")
+            with urlopen(re.findall(r"http://\S+", line)[0], timeout=30) as page:
+                assert page.status == 200
+                assert b"<html" in page.read()
+        finally:
+            server.send_signal(signal.SIGINT)
+        return server.wait(timeout=30)
+
 
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -42,7 +63,8 @@ class Block:
         for line in self.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words:
-                assert COMMANDS[words[0]](words[1:]) == 0, line
+                command = serve_once if words[:2] == ["seewhy", "serve"] else COMMANDS[words[0]]
+                assert command(words[1:]) == 0, line
 
 
 def text_of(page: str) -> str:

@@ -22,6 +22,14 @@ PAGES = {
     "task-adapters.md": ["boxes.png", "clip.png", "regions.png", "signal.png", "volume.nii.gz", "volume.png"],
     "callbacks.md": ["training"],
     "optimization.md": ["fast/manifest.json"],
+    "interactive-visualizations.md": [
+        "comparison.html", "explanation.html", "graded.html", "graded_report.html", "plain.html", "report.html",
+    ],
+    "report.md": ["look/report/index.html"],
+    "dashboard.md": ["first/report/index.html", "second/report/index.html"],
+    "embeddings.md": [
+        f"look/embeddings/{name}" for name in ("clusters_kmeans.parquet", "probe.json", "outliers.parquet")
+    ],
 }
 """The pages, and what following them leaves."""
 
