@@ -76,8 +76,8 @@
     const style = window.getComputedStyle(canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
-    context.strokeStyle = style.getPropertyValue("--surface") || "#fff";
-    context.lineWidth = 0.8;
+    context.strokeStyle = style.getPropertyValue("--ink") || "#000"; // a rim, so that pale colours are seen on a pale ground
+    context.lineWidth = 0.6;
     for (const group of groups) if (!hidden.has(group.key)) drawGroup(context, group, camera, size, count <= 20000);
     if (point < 0) return;
     const [x, y] = camera.place(point);
