@@ -143,6 +143,7 @@ def test_a_figure_offers_no_upload_however_it_is_shown(model: Brightness) -> Non
         ({"image": "scan.nii.gz"}, "SW-V05"),
         ({"image": "film.mp4"}, "SW-V05"),
         ({"image": np.zeros((4, 8, 8, 8))}, "SW-V05"),
+        ({"image": torch.zeros(1, 3, 8, 8, 8)}, "SW-V05"),
         ({"image": {"left": 1}}, "SW-V05"),
         ({"explainer": 3}, "SW-V07"),
         ({"colorscale": "Viridsi"}, "SW-R01"),
@@ -175,6 +176,11 @@ def test_an_explainer_of_another_model_is_refused(model: Brightness) -> None:
         InteractiveVisualizer(model, class_names=["a", "b", "c"]).visualize_explanation(noise(64, 64), grad_cam(model))
     with pytest.raises(seewhy.SeewhyError, match="InteractiveVisualizer has no parameter 'class_name'"):
         InteractiveVisualizer(model, class_name=["a"])
+
+
+def test_a_model_of_volumes_is_sent_to_what_explains_it() -> None:
+    with pytest.raises(FigureError, match="explain_volume"):
+        InteractiveVisualizer(torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3)))
 
 
 @pytest.mark.parametrize("explainers", [{}, None, {1: "gradcam"}, ["gradcam"]])

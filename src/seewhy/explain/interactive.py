@@ -18,6 +18,7 @@ from seewhy.explain.interactive_choices import (
     page_path,
     require_count,
     require_lengths,
+    require_model_of_pictures,
     require_picture,
     require_text,
 )
@@ -46,6 +47,7 @@ class InteractiveVisualizer:
 
     Raises:
         ModelError: ``SW-M20``, what is no model.
+        FigureError: ``SW-V05``, a model of volumes or clips.
         ConfigError: ``SW-F230``, nothing to tell of a model.
 
     Example:
@@ -59,6 +61,7 @@ class InteractiveVisualizer:
     def __init__(self, model: nn.Module, use_cuda: bool = True, **reading: Any) -> None:
         del use_cuda
         require_model(model)
+        require_model_of_pictures(model)
         reading_of(reading, "InteractiveVisualizer")
         self.model, self._reading = model, reading
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from seewhy.data.clips import Clip
 from seewhy.data.volumes import Volume
@@ -77,6 +77,17 @@ def require_picture(image: Any) -> None:
         raise FigureError("SW-V05", f"an interactive page shows one picture, this is {what}", fix=f"use {call}")
 
 
+def require_model_of_pictures(model: nn.Module) -> None:
+    """Raise ``FigureError`` SW-V05 for a model whose first convolution goes through depth or time."""
+    first = next((one for one in model.modules() if isinstance(one, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
+    if isinstance(first, nn.Conv3d):
+        raise FigureError(
+            "SW-V05",
+            "an interactive page shows one picture, and this model takes volumes or clips",
+            fix="use seewhy.explain_volume(model, volume) or seewhy.explain_clip(model, clip)",
+        )
+
+
 def _explained_by(image: Any) -> tuple[str, str] | None:
     """What is given where it is no picture, and the call that explains it."""
     name = str(image).lower() if isinstance(image, str | os.PathLike) else ""
@@ -86,6 +97,6 @@ def _explained_by(image: Any) -> tuple[str, str] | None:
         return "a clip", "seewhy.explain_clip(model, clip).save('clip.gif')"
     if isinstance(image, Mapping):
         return "several inputs", "seewhy.GradCAM(model).explain_inputs(inputs)"
-    if isinstance(image, np.ndarray | Tensor) and image.ndim >= 4 and tuple(image.shape[:1]) != (1,):
+    if isinstance(image, np.ndarray | Tensor) and (image.ndim > 4 or (image.ndim == 4 and len(image) != 1)):
         return f"an array {tuple(image.shape)}", "explain_volume, explain_clip, or one picture (H, W, 3) at a time"
     return None

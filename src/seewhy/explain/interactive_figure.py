@@ -16,7 +16,7 @@ from seewhy.explain.interactive_subject import Box, Shown
 from seewhy.explain.interactive_text import in_chart, one_line
 
 GAP, PANEL_WIDTH = 0.06, 240
-NOTE_LINE, SHORTEST_TITLE, LETTER = 26, 16, 8
+NOTE_LINE, SHORTEST_TITLE, LETTER = 26, 16, 7
 """Letters of a note's line and of a title at least, and pixels that a title's letter takes."""
 TITLES, HEAD, FEET, COLOUR_BAR = 96, 40, 36, 80
 """Pixels above the panels in a figure and on a page, below them, and beside them."""

@@ -23,11 +23,12 @@ from seewhy.explain.interactive_facts import (
 )
 from seewhy.explain.interactive_figure import HEAD, Style, fitting_height
 from seewhy.explain.interactive_panels import ORIGINAL, OVERLAY, explanation_figure, first_line, overlay_panel
-from seewhy.explain.interactive_plotly import CONFIG, picture_uri, plotly_script
+from seewhy.explain.interactive_plotly import CONFIG, LONGEST_PICTURE, picture_uri, plotly_script
 from seewhy.explain.interactive_subject import picture_of, shown_of
 from seewhy.explain.interactive_text import facts_of, one_line
 from seewhy.explain.result import Result
 from seewhy.render.colormap import colormap
+from seewhy.render.encode import thumbnail
 from seewhy.render.value_scale import short_number
 from seewhy.report.interpretation_page import Chart, interpretation_page
 from seewhy.store.manifest import versions
@@ -107,6 +108,8 @@ def _chart(figure: Any, style: Style) -> Chart:
     """The figure as the page draws it; its title is the page's."""
     told = json.loads(figure.to_json())
     layout = {name: value for name, value in told["layout"].items() if name not in ("title", "width", "height")}
+    for image in layout["images"][1:]:
+        image["source"] = ""  # the same picture, which the page's script fills in
     layout["margin"] = {**layout["margin"], "t": HEAD}
     height = min(figure.layout.height, fitting_height(figure))
     return Chart("chart-explanation", told["data"], layout, CONFIG, style.width, height, panels=True)
@@ -130,7 +133,7 @@ def _histogram(edges: Sequence[float], counts: Sequence[int], style: Style) -> C
 def _pictures(results: Mapping[str, Result], style: Style) -> dict[str, Any]:
     """The same pictures without a script, and the legend of their colours."""
     first = next(one for one in results.values() if one.explained is not None)
-    original = picture_of(first)
+    original = thumbnail(picture_of(first), LONGEST_PICTURE)
     look = Look(style.colorscale, style.opacity)
     told = [_picture(ORIGINAL, original, "the original picture")]
     for name, result in results.items():

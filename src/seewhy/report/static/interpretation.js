@@ -60,6 +60,7 @@
     chart.element.style.maxWidth = `${chart.width}px`;
     chart.layout.height = chart.height;
     chart.layout.autosize = true;
+    for (const image of chart.layout.images || []) image.source = image.source || chart.layout.images[0].source;
     await window.Plotly.newPlot(chart.element, chart.data, structuredClone(chart.layout), chart.config);
     await arrange(chart);
     if (!chart.panels) await window.Plotly.restyle(chart.element, { "marker.color": themed().accent });
