@@ -101,7 +101,7 @@ def test_a_run_from_python_names_no_command_and_is_the_same_anywhere(tmp_path: P
 @pytest.mark.parametrize(
     ("word", "kept"),
     [
-        ("data.root=/mnt/patients/scans", "data.root=…/scans"),
+        ("data.root=/data/patients/scans", "data.root=…/scans"),
         ("data.root=photos/train", "data.root=photos/train"),
         ("ckpt_path=[/a/one.ckpt,/b/two.ckpt]", "ckpt_path=[…/one.ckpt,…/two.ckpt]"),
         ("ckpt_path=~/best.ckpt", "ckpt_path=…/best.ckpt"),

@@ -41,7 +41,7 @@ def portable(command: Sequence[str]) -> list[str]:
     """The words of a command without places of this machine: a path keeps its name, the run's own place is left open.
 
     Example:
-        >>> portable(["generate_artifacts", "ckpt_path=/home/ada/best.ckpt", "output_dir=here", "seed=1"])
+        >>> portable(["generate_artifacts", "ckpt_path=/data/best.ckpt", "output_dir=here", "seed=1"])
         ['generate_artifacts', 'ckpt_path=…/best.ckpt', 'output_dir=…', 'seed=1']
     """
     words: list[str] = []
