@@ -70,15 +70,16 @@
       running,
       numbers(run, links),
       seewhy.failuresPanel(run, links.recordHref),
+      ...verdicts,
       seewhy.el(
         "div",
         { className: "columns" },
-        facts("Model", run.model),
-        facts("Data", run.data),
         seewhy.el("section", { className: "panel" }, seewhy.el("h2", { text: "Accuracy" }), seewhy.splitsPanel(run)),
         confidence(run),
+        facts("Model", run.model),
+        facts("Data", run.data),
       ),
-      ...(verdicts.length ? verdicts : [unjudged]),
+      ...(verdicts.length ? [] : [unjudged]),
       seewhy.el("section", { className: "panel" }, seewhy.el("h2", { text: "Classes" }), seewhy.classesPanel(run, links.classHref)
         || seewhy.el("p", { className: "quiet", text: "No record has a class." })),
     );

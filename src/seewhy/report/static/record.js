@@ -4,11 +4,14 @@
 
   function sentence(record, run) {
     if (record.status === "failed") return `This record failed at the stage ${record.stage || "unknown"}.`;
-    if (record.predicted === null || record.predicted === undefined) return "The model puts out no class.";
+    const labelled = record.label !== null && record.label !== undefined;
+    const label = labelled ? seewhy.className(record.label, run.label_names || run.class_names).replace(/^class /, "") : "";
+    if (record.predicted === null || record.predicted === undefined) {
+      return `The model puts out no class.${labelled ? ` The data set's label is ${label}.` : ""}`;
+    }
     const sure = record.confidence === null || record.confidence === undefined ? "" : ` with ${seewhy.percent(record.confidence)}`;
     const said = `Predicted ${seewhy.className(record.predicted, run.class_names)}${sure}`;
-    const other = run.labels_match === false && record.label !== null && record.label !== undefined;
-    if (other) return `${said}; the data set's label, of classes of its own, is ${record.label}.`;
+    if (run.labels_match === false && labelled) return `${said}; the data set's label, of classes of its own, is ${label}.`;
     if (record.right === null || record.right === undefined) return `${said}.`;
     return `${said}; the true class is ${seewhy.className(record.label, run.class_names)}.`;
   }
