@@ -267,3 +267,21 @@ def test_the_guard_is_outside_of_everything(root: Path) -> None:
     from seewhy.report.guard import Guard
 
     assert isinstance(app_of(root), Guard)
+
+
+def test_a_record_leads_to_questions_where_a_model_can_be_asked(root: Path) -> None:
+    from live_samples import PlainLive
+
+    from seewhy.report.live_desk import LiveDesk
+
+    run = DashboardRun(0, root)
+    desk = LiveDesk([PlainLive()], [run.facts()])
+    try:
+        number, secret = number_of(root, "a/1.png"), number_of(root, "/home/ada/secret/x.png")
+        client = client_of(root, live=desk)
+        assert 'href="/live?split=test&amp;record=a%2F1.png"' in client.get(f"/runs/0/records/{number}").text
+        assert "/live?" not in client.get(f"/runs/0/records/{secret}").text
+        assert client.get("/live").status_code == 200
+        assert client_of(root).get("/live").status_code == 404
+    finally:
+        desk.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import threading
 
 from seewhy.cli.live_options import add_live_options, live_desk, runs_and_data
 
@@ -60,6 +61,8 @@ def run_serve(asked: argparse.Namespace) -> int:
     with listening:
         port = listening.getsockname()[1]
         app = create_app(runs, port=port, hosts=allowed_hosts(asked.host, port, asked.name), token=token, live=desk)
+        for run in runs:
+            threading.Thread(target=run.view, name="seewhy-index", daemon=True).start()  # while the rest is imported
         _announce(asked, len(runs), port, token, open_to_all)
         try:
             return _serve(server_config(app), listening)

@@ -33,6 +33,7 @@ def listen(host: str, port: int, *, tries: int = MOST_PORTS) -> socket.socket:
         DashboardError: ``SW-W08``, the address is not one of this machine, or no port is free.
     """
     refused: OSError | None = None
+    tries = tries if 0 <= port < 65536 else 0
     for candidate in range(port, min(port + tries, 65536)):
         try:
             return _bound(host, candidate)
@@ -40,7 +41,7 @@ def listen(host: str, port: int, *, tries: int = MOST_PORTS) -> socket.socket:
             refused = error
             if isinstance(error, socket.gaierror) or error.errno not in _TAKEN:
                 break
-    reason = refused.strerror if refused is not None and refused.strerror else "no port is free"
+    reason = refused.strerror if refused is not None and refused.strerror else "that is no port from 0 to 65535"
     raise DashboardError(
         "SW-W08", f"{host} cannot be listened on from port {port}: {reason}", fix="choose another --port or --host"
     )
@@ -73,7 +74,7 @@ def server_config(app: App, **changes: Any) -> Config:
     except ModuleNotFoundError as error:
         raise MissingExtraError("uvicorn", "serve") from error
     settings = {
-        "http": bounded_protocol(), "ws": "none", "loop": "asyncio", "lifespan": "off", "interface": "asgi3",
+        "http": bounded_protocol(), "ws": "none", "loop": "asyncio", "lifespan": "on", "interface": "asgi3",
         "proxy_headers": False, "server_header": False, "access_log": False, "log_level": "warning",
         "timeout_keep_alive": IDLE_SECONDS, "timeout_graceful_shutdown": 3,
         "h11_max_incomplete_event_size": HEADER_BYTES,

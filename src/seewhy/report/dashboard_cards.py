@@ -54,8 +54,8 @@ def pager_of(page: Page) -> list[tuple[str, str, int]]:
 
 
 def class_choices(classes: Integers, names: Sequence[str] | None) -> list[tuple[int, str]]:
-    """The classes that a filter offers; none where there are too many."""
-    found = np.unique(classes[classes != NO_CLASS]).tolist()
+    """What a filter offers of the classes there are; nothing where there are too many."""
+    found = [index for index in classes.tolist() if index != NO_CLASS]
     return [(index, class_words(index, names)) for index in found] if len(found) <= MOST_CLASSES else []
 
 

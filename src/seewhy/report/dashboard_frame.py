@@ -63,11 +63,12 @@ class Frame:
 
         damage: tuple[Damage, ...] = run.view().damage if run is not None else ()
         heading = heading or (run.title() if run is not None else "seewhy")
+        shown = "records" if tab == "record" else tab
         html = (
             environment()
             .get_template(template)
             .render(
-                title=heading, heading=heading, view=tab, tab=tab, run=run, runs=self.runs, links=self._links(run),
+                title=heading, heading=heading, view=tab, tab=shown, run=run, runs=self.runs, links=self._links(run),
                 damage=damage, scripts=True, href=static_href,
                 page_json=None if data is None else json_markup(data), **more,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from PIL import Image, UnidentifiedImageError
 
@@ -64,7 +65,8 @@ class Pages:
             "dashboard_records.html", "records", run=run, query=query, page=page, total=len(view.table),
             cards=cards_of(run, view, query, page.numbers, run.redactor()), pager=pager_of(page), sorts=SORTS.items(),
             base=f"/runs/{run.number}/records", splits=[(split, split) for split in sorted(view.table.splits)],
-            labels=class_choices(view.table.label, names), predictions=class_choices(view.table.predicted, names),
+            labels=class_choices(view.table.labels[0], names),
+            predictions=class_choices(view.table.predictions[0], names),
         )  # fmt: skip
 
     def record(self, request: Request) -> Response:
@@ -84,7 +86,10 @@ class Pages:
             "record": record, "run": {name: told[name] for name in _RECORD_NEEDS}, "hrefs": hrefs,
             "position": position, "number": number, "of": run.number,
         }  # fmt: skip
-        return self._frame.page("dashboard_record.html", "record", run=run, data=data, record_id=record["id"])
+        return self._frame.page(
+            "dashboard_record.html", "record", run=run, data=data, record_id=record["id"],
+            ask=self._ask(run, number, str(record["id"])),
+        )  # fmt: skip
 
     def record_json(self, request: Request) -> Response:
         """RECORD as JSON."""
@@ -137,6 +142,15 @@ class Pages:
         run = self._frame.run(int(text) if text.isdecimal() and len(text) < 6 else -1)
         ends = {"records": "/records", "map": "/map", "methods": "/methods", "made": "/made"}
         return RedirectResponse(f"/runs/{run.number}{ends.get(request.query_params.get('view', ''), '')}", 303)
+
+    def _ask(self, run: DashboardRun, number: int, shown: str) -> str:
+        """Where the model can be asked about a record; nowhere where its id is a path that is not shown."""
+        table = run.view().table
+        record_id = table.ids[number].as_py()
+        if not self._frame.live or record_id != shown:
+            return ""
+        words = {"split": table.splits[table.split[number]], "record": record_id}
+        return f"/live?{urlencode(words, errors='replace')}"
 
     def _run(self, request: Request) -> DashboardRun:
         return self._frame.run(int(request.path_params["run"]))

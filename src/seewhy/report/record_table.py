@@ -51,11 +51,20 @@ class RecordTable:
         return len(self.label)
 
     @cached_property
-    def classes(self) -> Integers:
-        """Every class that is a label or a prediction, sorted."""
-        found = np.unique(np.concatenate([self.label, self.predicted]))
-        kept: Integers = found[found != NO_CLASS]
-        return kept
+    def labels(self) -> tuple[Integers, Integers]:
+        """The labels there are, sorted, and for each record the place of its own among them."""
+        return np.unique(self.label, return_inverse=True)
+
+    @cached_property
+    def predictions(self) -> tuple[Integers, Integers]:
+        """The predictions there are, as :attr:`labels`."""
+        return np.unique(self.predicted, return_inverse=True)
+
+    @cached_property
+    def texts(self) -> tuple[pa.ChunkedArray, ...]:
+        """Ids and, where there is any, errors in lower case, to be searched."""
+        columns = (self.ids, self.error) if np.any(self.state == FAILED) else (self.ids,)
+        return tuple(pc.utf8_lower(column) for column in columns)
 
     def places(self, number: int) -> list[int]:
         """The places of a record's rows among all rows, in the order they were committed."""

@@ -8,9 +8,11 @@ from collections.abc import Callable, Collection, Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
+import pyarrow as pa
+
 from seewhy.report.index import View
 from seewhy.store.merging import merge_rows
-from seewhy.store.shards import GROUP_ROWS, Shard
+from seewhy.store.shards import GROUP_ROWS, Shard, picture_at
 from seewhy.values import Preview, RecordRow
 
 PREVIEW_BYTES = 48 << 20
@@ -55,9 +57,6 @@ class Recent(Generic[Key, Value]):
         return value
 
 
-Group = list[tuple[str, tuple[Preview, ...]]]
-
-
 class RowSource:
     """Records by number, merged from all their rows.
 
@@ -66,7 +65,7 @@ class RowSource:
     """
 
     def __init__(self, limit: int = PREVIEW_BYTES) -> None:
-        self._groups: Recent[tuple[Shard, int], Group] = Recent(limit, _group_bytes)
+        self._groups: Recent[tuple[Shard, int], pa.Table] = Recent(limit, lambda pictures: int(pictures.nbytes))
 
     def row(self, view: View, number: int, questions: Collection[str] | None = None) -> RecordRow:
         """The whole record with the answers to some questions (default: all) and its previews."""
@@ -85,12 +84,9 @@ class RowSource:
             shard, offset = view.locate(place)
             group, row = divmod(offset, GROUP_ROWS)
             key = (shard, group)
-            revision, previews = self._groups.get(key, partial(shard.pictures, group))[row]
+            pictures = self._groups.get(key, partial(shard.pictures, group))
+            revision, previews = picture_at(pictures, row)
             latest = revision if latest is None else latest
             if revision == latest:
                 found = {preview.input_name: preview for preview in previews} | found
         return tuple(found.values())
-
-
-def _group_bytes(group: Group) -> int:
-    return sum(len(preview.data) + 200 for _, previews in group for preview in previews) + 200

@@ -86,8 +86,8 @@ def _masks(table: RecordTable, query: Query, class_names: Sequence[str] | None) 
 
 def _mentions(table: RecordTable, text: str, class_names: Sequence[str] | None) -> Mask:
     found = np.zeros(len(table), np.bool_)
-    for column in (table.ids, table.error):
-        found |= truths(pc.match_substring(column, text, ignore_case=True))
+    for column in table.texts:
+        found |= truths(pc.match_substring(column, text.lower()))
     named = [index for index, name in enumerate(class_names or ()) if text.casefold() in name.casefold()]
     return found | np.isin(table.label, named) | np.isin(table.predicted, named) if named else found
 
@@ -136,6 +136,10 @@ def _counts(table: RecordTable, facet: str, kept: Mask) -> dict[str, int]:
         values = table.split if facet == "split" else table.state
         counts = np.bincount(values[kept], minlength=len(names))
         return {name: int(counts[place]) for place, name in enumerate(names) if counts[place] or place < UNLABELLED}
-    values = table.label if facet == "label" else table.predicted
-    found, counts = np.unique(values[kept], return_counts=True)
-    return {str(value): int(count) for value, count in zip(found, counts, strict=True) if value != NO_CLASS}
+    found, places = table.labels if facet == "label" else table.predictions
+    counts = np.bincount(places[kept], minlength=len(found))
+    return {
+        str(value): count
+        for value, count in zip(found.tolist(), counts.tolist(), strict=True)
+        if count and value != NO_CLASS
+    }

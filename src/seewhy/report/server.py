@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
-logger = logging.getLogger(__name__)
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 LONGEST_TOKEN = 1_000
+THREADS = 8
 
 
 def create_app(
@@ -71,11 +71,23 @@ def create_app(
     handlers: dict[Any, Any] = {
         SeewhyError: _known(frame), HTTPException: _unknown(frame), Exception: _unexpected()
     }  # fmt: skip
-    app = Starlette(routes=[*_page_routes(frame), *_login_routes(frame, access), *_live_routes(frame, live)],
-                    exception_handlers=handlers)  # fmt: skip
+    app = Starlette(
+        routes=[*_page_routes(frame), *_login_routes(frame, access), *_live_routes(frame, live)],
+        exception_handlers=handlers,
+        lifespan=_few_threads,
+    )
     app.router.redirect_slashes = False
     bounds = limits or Limits(bodies=BODIES if live is not None else {})
     return Guard(app, hosts if hosts is not None else allowed_hosts("127.0.0.1", port), access, bounds)
+
+
+@contextlib.asynccontextmanager
+async def _few_threads(_: object) -> AsyncIterator[None]:
+    """Pages are made in a few threads: more would only hold more memory."""
+    import anyio.to_thread
+
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
 
 
 def _page_routes(frame: Frame) -> list[Route]:

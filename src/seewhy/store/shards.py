@@ -132,12 +132,17 @@ class Shard:
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             return _rows(file.read_row_group(number, columns=columns), asked)
 
-    def pictures(self, number: int) -> list[tuple[str, tuple[Preview, ...]]]:
-        """The revision and the previews of one group of rows, and nothing else: what a page of many records reads."""
+    def pictures(self, number: int) -> pa.Table:
+        """The revisions and previews of one group of rows, for :func:`picture_at`; nothing else is read."""
         columns = ["revision", *(["previews"] if self.has_previews else [])]
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-            table = file.read_row_group(number, columns=columns)
-            return list(zip(table["revision"].to_pylist(), _previews(table), strict=True))
+            return file.read_row_group(number, columns=columns, use_threads=False)
+
+
+def picture_at(pictures: pa.Table, row: int) -> tuple[str, tuple[Preview, ...]]:
+    """The revision and the previews of one row of :meth:`Shard.pictures`."""
+    one = pictures.slice(row, 1)
+    return one["revision"][0].as_py(), _previews(one)[0]
 
 
 def newer_schema(path: Path, schema: int, made_with: Mapping[str, str]) -> StoreError:
@@ -241,7 +246,8 @@ def _previews(table: pa.Table) -> list[tuple[Preview, ...]]:
     if "previews" not in table.column_names:
         return [()] * table.num_rows
     return [
-        tuple(Preview(**{**one, "shown": tuple(one["shown"])}) for one in cell) for cell in table["previews"].to_pylist()
+        tuple(Preview(**{**one, "shown": tuple(one["shown"])}) for one in cell)
+        for cell in table["previews"].to_pylist()
     ]
 
 

@@ -37,7 +37,7 @@
       const shown = method ? held.get(method) : null;
       const page = { run: data.run, records: null, points: method ? points : [] };
       view = seewhy.embeddingView(main, page, { ...state, by: shown && shown.name }, {
-        open: (number) => window.location.assign(`/runs/${data.number}/records/${number}`),
+        openNumber: (number) => window.location.assign(`/runs/${data.number}/records/${number}`),
         change(part) {
           const now = { ...state, ...part, by: (part.by || (shown && shown.name) || "").toLowerCase() };
           seewhy.note(now);

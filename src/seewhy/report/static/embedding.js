@@ -4,7 +4,7 @@
 
   const COLOURS = [["class", "class"], ["error", "right or wrong"], ["split", "split"]];
 
-  /** Draw the projections of a page; `act` has `open(record)` and `change(part of the state)`. */
+  /** Draw the projections of a page; `act` has `open(record)`, or `openNumber(index)` where the page holds no records, and `change(part of the state)`. */
   seewhy.embeddingView = function (container, page, state, act) {
     const title = seewhy.el("h2", { text: "Embedding map", tabindex: "-1" });
     const lead = seewhy.el("p", { className: "quiet", text: "Each point is a record; records that the model's embedding finds alike lie together. The axes of a projection have no unit." });
@@ -25,7 +25,7 @@
     seewhy.replace(container, title, lead, controls, frame);
     return seewhy.scatter(frame, points, {
       colourBy: colour, records: page.records, classNames: page.run.class_names,
-      onOpen: (index) => page.records[index] && act.open(page.records[index]),
+      onOpen: (index) => (act.openNumber ? act.openNumber(index) : page.records[index] && act.open(page.records[index])),
     });
   };
 })((window.seewhy = window.seewhy || {}));
