@@ -102,8 +102,9 @@ class Rule:
     at_home: tuple[str, ...] = ()
 
 
-RECORD_BOUNDARIES = ("pipeline/", "data/batching.py", "training/logger_guard.py")
-"""Where a failure is recorded and work goes on: of a record, or of a logger, which must not end a training."""
+RECORD_BOUNDARIES = ("pipeline/", "data/batching.py", "training/logger_guard.py", "report/live_worker.py")
+"""Where a failure is recorded and work goes on: of a record, of a logger, which must not end a training, or of a live
+question, which must not end a server."""
 
 RULES = [
     Rule(backward_calls, "loss.backward()"),

@@ -38,7 +38,7 @@ class PlainLive:
     def look(self, image: bytes) -> Mapping[str, Json]:
         """Nothing is looked at but the first byte."""
         if image[:1] == b"x":
-            raise LiveError("SW-W49", "no picture in /home/ada/secret/a.png", fix="choose a record")
+            raise LiveError("SW-W49", "no picture in /data/ada/secret/a.png", fix="choose a record")
         return {"width": len(image), "height": 1, "notes": []}
 
     def ask(self, question: Question) -> Answered:
@@ -50,9 +50,9 @@ class PlainLive:
         try:
             assert self.gate.wait(20)
             if question.method == "broken":
-                raise RuntimeError("the weights in /home/ada/secret/weights.pt are broken")
+                raise RuntimeError("the weights in /data/ada/secret/weights.pt are broken")
             if question.method == "unknown":
-                raise LiveError("SW-W48", "no such record below /home/ada/secret", fix="", near=["0"])
+                raise LiveError("SW-W48", "no such record below /data/ada/secret", fix="", near=["0"])
             return answered(int(question.record[1]) if question.record else len(question.image or b""))
         finally:
             self.at_once -= 1
@@ -78,7 +78,7 @@ def answered(number: int) -> Answered:
         "deletion(plain@top)": {**grade, "method": "plain", "metric": "deletion", "better": "lower"},
         "gini(random)": {**grade, "control": "random", "metric": "gini", "better": "neither"},
     }  # fmt: skip
-    return Answered(row, questions, {"title": "plain", "notes": ["read from /home/ada/secret/a.png"]})
+    return Answered(row, questions, {"title": "plain", "notes": ["read from /data/ada/secret/a.png"]})
 
 
 def jpeg() -> bytes:

@@ -136,7 +136,7 @@ def test_an_unexpected_error_is_one_message_without_traceback_or_path(
 def test_a_path_in_an_error_or_a_note_keeps_its_last_part_only(dashboard: Dashboard) -> None:
     response = dashboard.ask(method="unknown")
     assert (response.status_code, error_of(response)["code"]) == (400, "SW-W48")
-    assert "/home/ada" not in response.text
+    assert "/data/ada" not in response.text
     notes = dashboard.ask().json()["live"]["notes"]
     assert notes == ["read from …/a.png"]
 

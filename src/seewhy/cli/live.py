@@ -63,7 +63,7 @@ def open_live(directory: Path, options: LiveOptions) -> LiveModel:
     """The model of a run, with weights and, where it can be opened, the data set.
 
     Raises:
-        StoreError: ``SW-S17``, no run. ConfigError: ``SW-W51`` and ``SW-W52``, what the run does not say.
+        StoreError: ``SW-S17``, no run. LiveError: ``SW-W50`` to ``SW-W52``, what the run does not say.
         CheckpointError, ModelError, DataError: what cannot be read or built.
     """
     told = _run_told(directory)

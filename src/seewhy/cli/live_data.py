@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from seewhy.values import ConfigError, Json
+from seewhy.report.live import LiveError
+from seewhy.values import Json
 
 if TYPE_CHECKING:
     from seewhy.data.images import Preprocessing
@@ -31,7 +32,7 @@ def live_dataset(
 ) -> Dataset | None:
     """The data set that a run's fingerprint ``told`` of, with the settings ``given`` on the command line over its own.
 
-    None where it has files and nobody says where they are. Raises what the data set raises, and ``ConfigError`` SW-W52
+    None where it has files and nobody says where they are. Raises what the data set raises, and ``LiveError`` SW-W52
     for a data set of the user's own that is not named.
     """
     from seewhy.cli.build import DATA_KINDS, dataset_of
@@ -43,7 +44,7 @@ def live_dataset(
     if kind == "picture_list":
         return _pictures(told, root)
     if kind == "custom" and "_target_" not in given:
-        raise ConfigError(
+        raise LiveError(
             "SW-W52", "the run was made of a data set of your own, and does not say how to make it again",
             fix="name it with data._target_=package.Class and its arguments, or use --experiment NAME",
         )  # fmt: skip

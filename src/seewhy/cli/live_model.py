@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from seewhy.values import ConfigError, Json
+from seewhy.report.live import LiveError
+from seewhy.values import Json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +40,7 @@ def load_live_model(
     """The model on its device in evaluation mode; ``request`` says what model it is where the run cannot.
 
     Raises:
-        ConfigError: ``SW-W51`` a model that cannot be built from the run, ``SW-F25`` and ``SW-F26`` the device.
+        LiveError: ``SW-W51``, a model that cannot be built from the run. ConfigError: the device.
         ModelError: it cannot be built. CheckpointError: weights that cannot be read or do not fit.
     """
     from seewhy.cli.build import device_of
@@ -99,7 +100,7 @@ def _built_from(facts: Mapping[str, Json], data: Json) -> Built:
 
     kind = facts.get("kind")
     if kind not in REBUILT:
-        raise ConfigError(
+        raise LiveError(
             "SW-W51",
             f"the run does not say how to build its model again ({_called(facts)}); no code is imported on its word",
             fix="say what model it is with --model package.Class, or with --experiment NAME as the run was made",

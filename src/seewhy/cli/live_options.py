@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from seewhy.cli.assignments import assignments
-from seewhy.values import ConfigError
+from seewhy.report.live import LiveError
 
 if TYPE_CHECKING:
     from seewhy.cli.models import ModelRequest
@@ -62,7 +62,7 @@ def runs_and_data(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     settings = [word for word in words if word.startswith(DATA) and "=" in word]
     directories = [Path(word) for word in words if word not in settings]
     if not directories:
-        raise ConfigError("SW-W55", f"{', '.join(settings)} names no run", fix="name the run's directory before it")
+        raise LiveError("SW-W55", f"{', '.join(settings)} names no run", fix="name the run's directory before it")
     return directories, [word.removeprefix(DATA) for word in settings]
 
 
@@ -72,14 +72,14 @@ def live_desk(
     """The desk where the models of some runs are asked; None without a checkpoint.
 
     Raises:
-        ConfigError: ``SW-W53`` more checkpoints than runs, ``SW-W54`` options of a model without a checkpoint.
+        LiveError: ``SW-W53`` more checkpoints than runs, ``SW-W54`` options of a model without a checkpoint.
         SeewhyError: what :func:`seewhy.cli.live.open_live` raises.
     """
     if not asked.checkpoint:
         _require_no_options(asked, data)
         return None
     if len(asked.checkpoint) > len(directories):
-        raise ConfigError(
+        raise LiveError(
             "SW-W53", f"{len(asked.checkpoint)} checkpoints were given for {len(directories)} runs",
             fix="give one --checkpoint for each run, in the order of the runs",
         )  # fmt: skip
@@ -118,7 +118,7 @@ def _require_no_options(asked: argparse.Namespace, data: Sequence[str]) -> None:
     }  # fmt: skip
     named = [name for name, value in given.items() if value]
     if named:
-        raise ConfigError(
+        raise LiveError(
             "SW-W54", f"{', '.join(named)} say what model is asked, but no checkpoint was given",
             fix="add --checkpoint FILE, or leave them out to look at the pages alone",
         )  # fmt: skip

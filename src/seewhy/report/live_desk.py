@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from seewhy.report.live import Live, LiveError
 from seewhy.report.live_images import MOST_BYTES, Images, too_large
@@ -18,7 +18,6 @@ from seewhy.report.redaction import Redactor
 from seewhy.report.run_facts import Facts
 from seewhy.values import Json, SeewhyError
 
-Result = TypeVar("Result")
 SUGGESTED: Final = 20
 BUSY, TOO_LARGE, UNEXPECTED = "SW-W45", "SW-W44", "SW-W59"
 STATUS: Final = {BUSY: 503, TOO_LARGE: 413, UNEXPECTED: 500}
@@ -101,11 +100,3 @@ class LiveDesk:
     def close(self) -> None:
         """Take no more questions."""
         self.worker.close()
-
-
-def attempted(desk: LiveDesk, ask: Callable[[], Result]) -> Result | Told:
-    """What asking gives at once, or its error in words."""
-    try:
-        return ask()
-    except SeewhyError as error:
-        return desk.told(error)

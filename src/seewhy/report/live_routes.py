@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seewhy.report.jinja import json_text
 from seewhy.report.live import LiveError
-from seewhy.report.live_desk import BUSY, LiveDesk, Told, attempted
+from seewhy.report.live_desk import BUSY, LiveDesk, Told
 from seewhy.report.live_images import MOST_BYTES
-from seewhy.values import Json
+from seewhy.values import Json, SeewhyError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,22 +36,24 @@ def live_routes(desk: LiveDesk, page: Callable[[Request], Awaitable[Response]]) 
     from starlette.routing import Route
 
     async def offers(request: Request) -> Response:
-        return _json([dict(await _result(future, request, shared=True)) for future in desk.offers()])
+        told = [await _result(desk, future, request, shared=True) for future in desk.offers()]
+        refused = next((one for one in told if isinstance(one, Told)), None)
+        return _answer([dict(one) for one in told] if refused is None else refused)
 
     async def records(request: Request) -> Response:
         text = request.query_params.get("text", "")[:LONGEST_TEXT]
-        return _answer(await asyncio.to_thread(attempted, desk, lambda: desk.found(text, _run(request))))
+        return _json(await asyncio.to_thread(desk.found, text, _run(request)))
 
     async def ask(request: Request) -> Response:
         try:
             asked: Json = json.loads(await request.body())
         except (ValueError, RecursionError):
-            return _answer(desk.told(LiveError("SW-W40", "the question is no JSON", fix="ask from the page itself")))
-        return await _waited(desk, request, lambda: desk.asked(asked))
+            raise LiveError("SW-W40", "the question is no JSON", fix="ask from the page itself") from None
+        return _answer(await _result(desk, desk.asked(asked), request))
 
     async def image(request: Request) -> Response:
         content = await request.body()
-        return await _waited(desk, request, lambda: desk.looked(content, _run(request)))
+        return _answer(await _result(desk, desk.looked(content, _run(request)), request))
 
     return [
         Route("/live", page, methods=["GET"]),
@@ -63,24 +65,20 @@ def live_routes(desk: LiveDesk, page: Callable[[Request], Awaitable[Response]]) 
 
 
 def _safe(desk: LiveDesk, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose errors are told in words: one question's error is that question's alone."""
+    """A handler whose refusals are told in words."""
 
     async def handled(request: Request) -> Response:
         try:
             return await handle(request)
-        except Exception as error:  # noqa: BLE001  the boundary of a question: whatever it met, the server goes on
+        except SeewhyError as error:
             return _answer(desk.told(error))
 
     return handled
 
 
-async def _waited(desk: LiveDesk, request: Request, ask: Callable[[], Future[Json]]) -> Response:
-    future = attempted(desk, ask)
-    return _answer(future) if isinstance(future, Told) else _json(await _result(future, request))
-
-
-async def _result(future: Future[Any], request: Request, *, shared: bool = False) -> Any:
-    """The answer when it is there; who leaves gives the place in the queue to the next, unless the answer is shared."""
+async def _result(desk: LiveDesk, future: Future[Any], request: Request, *, shared: bool = False) -> Any:
+    """The answer when it is there, or what it met in words; who leaves gives the place in the queue to the next, unless
+    the answer is shared."""
     waiting = asyncio.wrap_future(future)
     waiting.add_done_callback(_heard)
     while not waiting.done():
@@ -91,7 +89,8 @@ async def _result(future: Future[Any], request: Request, *, shared: bool = False
             raise LiveError(BUSY, "nobody waits for the answer any more", fix="ask again")
     if waiting.cancelled():
         raise LiveError(BUSY, "the server is closing", fix="start it again, then ask again")
-    return waiting.result()
+    error = waiting.exception()
+    return waiting.result() if error is None else desk.told(error)
 
 
 def _heard(waiting: asyncio.Future[Any]) -> None:
