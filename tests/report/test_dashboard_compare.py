@@ -29,7 +29,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         explained("fixed", 2, label=0, predicted=0, confidence=0.8), explained("other", 3, label=2, predicted=0),
         failed("dead", 4), explained("kept", 5), explained("only second", 6),
     ]  # fmt: skip
-    changed = {**FINGERPRINT, "weights": "ab" * 32, "model": {"name": "/home/ada/secret/net.py"}}
+    changed = {**FINGERPRINT, "weights": "ab" * 32, "model": {"name": "/srv/ada/secret/net.py"}}
     return (
         write_rows(folder / "first", first, [explained("t", split="train")]),
         write_rows(folder / "second", second, fingerprint=changed),
@@ -95,7 +95,7 @@ def test_runs_without_a_common_record_have_no_pairs(tmp_path: Path) -> None:
 def test_the_page_tells_settings_and_records(roots: tuple[Path, Path]) -> None:
     text = client_of(*roots).get("/compare?a=0&b=1").text
     assert "abababababab…" in text
-    assert "/home/ada" not in text
+    assert "/srv/ada" not in text
     rows = re.findall(r'<a href="/compare/records/(\d+)\?a=0&amp;b=1">([^<]+)</a>', text)
     assert [name for _, name in rows] == ["dead", "broken", "fixed", "other"]
     broken = client_of(*roots).get("/compare?a=0&b=1&kind=broken").text

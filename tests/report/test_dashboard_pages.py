@@ -18,7 +18,7 @@ from PIL import Image
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.values import Preview
 
-SECRET = "cannot open /home/ada/secret/x.png: '\"><img src=x onerror=alert(1)>"
+SECRET = "cannot open /srv/ada/secret/x.png: '\"><img src=x onerror=alert(1)>"
 HOSTILE = "<script>window.__pwned=1</script>"
 
 
@@ -28,7 +28,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         explained("a/1.png", 0), explained("a/2.png", 1, label=0, confidence=0.9), failed("a/3.png", 2),
         explained("vol", 3, previews=(Preview("scan", "slices", jpeg(60, tiles=3), (0, 4, 8), 9),)),
         explained(HOSTILE, 4, split="test", previews=()),
-        failed("/home/ada/secret/x.png", 5, error=SECRET),
+        failed("/srv/ada/secret/x.png", 5, error=SECRET),
     ]  # fmt: skip
     path = write_rows(tmp_path_factory.mktemp("pages") / "run", rows, [explained("t", split="train")])
     about = {"class_names": ["cat", HOSTILE], "labels_match": True, "commands": [["generate_artifacts"]]}
@@ -107,7 +107,7 @@ def test_a_record_is_found_by_split_and_id(root: Path) -> None:
 
 def test_every_text_is_escaped_and_no_place_of_this_machine_is_told(root: Path) -> None:
     client = client_of(root, root)
-    number, failing = number_of(root, HOSTILE), number_of(root, "/home/ada/secret/x.png")
+    number, failing = number_of(root, HOSTILE), number_of(root, "/srv/ada/secret/x.png")
     pages = [
         "/", "/runs/0", "/runs/0/records", f"/runs/0/records?q={HOSTILE}&split={HOSTILE}", f"/runs/0/records/{number}",
         f"/runs/0/records/{failing}", "/runs/0/methods", "/runs/0/made", "/runs/0/map", "/compare",
@@ -118,10 +118,10 @@ def test_every_text_is_escaped_and_no_place_of_this_machine_is_told(root: Path) 
         text = client.get(path).text
         assert HOSTILE not in text
         assert "<img src=x" not in text
-        assert "/home/ada" not in text
+        assert "/srv/ada" not in text
         assert str(root) not in text
     json_text = client.get(f"/runs/0/records/{failing}.json").text
-    assert "/home/ada" not in json_text
+    assert "/srv/ada" not in json_text
     assert "<" not in json_text
 
 
@@ -132,7 +132,7 @@ def test_paths_are_shown_where_they_are_asked_for(root: Path) -> None:
 
     app = create_app([DashboardRun(0, root, include_paths=True)], port=8000)
     client = TestClient(app, base_url="http://127.0.0.1:8000", headers={"accept": "text/html"})
-    assert "/home/ada/secret/x.png" in client.get("/runs/0/records").text
+    assert "/srv/ada/secret/x.png" in client.get("/runs/0/records").text
 
 
 def test_the_map_of_embeddings_names_its_records(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_record_leads_to_questions_where_a_model_can_be_asked(root: Path) -> N
     run = DashboardRun(0, root)
     desk = LiveDesk([PlainLive()], [run.facts()])
     try:
-        number, secret = number_of(root, "a/1.png"), number_of(root, "/home/ada/secret/x.png")
+        number, secret = number_of(root, "a/1.png"), number_of(root, "/srv/ada/secret/x.png")
         client = client_of(root, live=desk)
         assert 'href="/live?split=test&amp;record=a%2F1.png"' in client.get(f"/runs/0/records/{number}").text
         assert "/live?" not in client.get(f"/runs/0/records/{secret}").text

@@ -6,8 +6,14 @@ import argparse
 import contextlib
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seewhy.cli.live_options import add_live_options, live_desk, runs_and_data
+
+if TYPE_CHECKING:
+    from seewhy.report.dashboard_run import DashboardRun
 
 PORT = 8700
 
@@ -39,21 +45,16 @@ def run_serve(asked: argparse.Namespace) -> int:
     from seewhy.report.access import SHORTEST_TOKEN, new_token
     from seewhy.report.allowed_hosts import allowed_hosts, is_loopback
     from seewhy.report.connections import listen, server_config
-    from seewhy.report.dashboard_run import DashboardRun
     from seewhy.report.errors import DashboardError
-    from seewhy.report.row_source import RowSource
-    from seewhy.report.server import create_app
 
     if asked.token is not None and len(asked.token) < SHORTEST_TOKEN:
         raise DashboardError(
             "SW-W09", f"a token has at least {SHORTEST_TOKEN} characters", fix="leave --token out: a good one is made"
         )
     directories, data = runs_and_data(asked.directories)
-    source = RowSource()
-    runs = [
-        DashboardRun(number, path, include_paths=asked.include_paths, source=source)
-        for number, path in enumerate(directories)
-    ]
+    runs = _opened(directories, asked.include_paths)
+    from seewhy.report.server import create_app
+
     desk = live_desk(asked, directories, data, [run.facts() for run in runs] if asked.checkpoint else [])
     open_to_all = not is_loopback(asked.host)
     token = asked.token or (new_token() if open_to_all else None)
@@ -61,14 +62,27 @@ def run_serve(asked: argparse.Namespace) -> int:
     with listening:
         port = listening.getsockname()[1]
         app = create_app(runs, port=port, hosts=allowed_hosts(asked.host, port, asked.name), token=token, live=desk)
-        for run in runs:
-            threading.Thread(target=run.view, name="seewhy-index", daemon=True).start()  # while the rest is imported
         _announce(asked, len(runs), port, token, open_to_all)
         try:
             return _serve(server_config(app), listening)
         finally:
             if desk is not None:
                 desk.close()
+
+
+def _opened(directories: Sequence[Path], include_paths: bool) -> list[DashboardRun]:
+    """The runs, whose records are being read while everything else is imported."""
+    from seewhy.report.dashboard_run import DashboardRun
+    from seewhy.report.row_source import RowSource
+
+    source = RowSource()
+    runs = [
+        DashboardRun(number, path, include_paths=include_paths, source=source)
+        for number, path in enumerate(directories)
+    ]
+    for run in runs:
+        threading.Thread(target=run.view, name="seewhy-index", daemon=True).start()
+    return runs
 
 
 def _announce(asked: argparse.Namespace, count: int, port: int, token: str | None, open_to_all: bool) -> None:
