@@ -15,6 +15,7 @@ from seewhy.values import Preview, nearest
 
 DROPPED: Final = "dropped picture"
 """What a picture that was dropped in is called: in errors, and as a record."""
+NO_SPLIT: Final = "none"
 MOST_PIXELS: Final = 36_000_000
 """The most pixels of a dropped picture; checked before it is decoded."""
 
@@ -68,8 +69,9 @@ class Subjects:
         what is no picture."""
         loaded = self.loaded(content)
         record = Record(
-            DROPPED, "", {"image": loaded.pixels}, None, loaded.geometry, None, None, loaded.revision, loaded.notes
-        )
+            DROPPED, NO_SPLIT, {"image": loaded.pixels}, geometry=loaded.geometry, revision=loaded.revision,
+            notes=loaded.notes,
+        )  # fmt: skip
         how = self.recipe
         shown = how.picture({"image": loaded.pixels}) if isinstance(how, Preprocessing) else None
         return LiveSubject(record, () if shown is None else previews_of({"image": shown}))

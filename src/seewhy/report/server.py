@@ -155,7 +155,8 @@ def _live_routes(frame: Frame, desk: LiveDesk | None) -> list[Route]:
 
     async def page(_: Request) -> Response:
         names = [{"number": run.number, "name": run.name, "title": run.title()} for run in frame.runs]
-        return frame.page("live.html", "live", heading="Ask the model", data={"runs": names})
+        only = frame.runs[0] if len(frame.runs) == 1 else None
+        return frame.page("live.html", "live", run=only, heading="Ask the model", data={"runs": names})
 
     return list(live_routes(desk, page))
 
