@@ -74,8 +74,11 @@ def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -
 
 
 def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [words[0] for words in commands("seewhy")] == ["explain", "layers", "selftest", "evaluate", "metrics"]
-    assert [seewhy(words) for words in commands("seewhy")] == [0] * 5
+    look = next(words for words in commands() if "output_dir=look" in words)
+    assert generate_artifacts(look) == 0
+    words = ["explain", "layers", "selftest", "evaluate", "metrics", "report", "similar", "project"]
+    assert [line[0] for line in commands("seewhy")] == words
+    assert [seewhy(line) for line in commands("seewhy")] == [0] * 8
     written = sorted(path.name for path in (newcomer / "explanations").iterdir())
     assert written == ["0001_gradcam.png", "0001_integrated_gradients.png"]
     told = capsys.readouterr()
@@ -83,6 +86,9 @@ def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pyte
     assert "edges (control)" in told.out + told.err
     graded = sorted(path.name for path in (newcomer / "evaluation" / "metrics").iterdir())
     assert graded == ["summary.json", "test_metrics.csv", "verdict.json", "verdict.md"]
+    assert "test_00003" in told.out
+    assert (newcomer / "look" / "report" / "index.html").is_file()
+    assert verify(newcomer / "look") == []
 
 
 @pytest.mark.filterwarnings("ignore:no positive evidence:UserWarning")
@@ -104,6 +110,7 @@ def test_the_python_of_the_readme_runs(newcomer: Path, capsys: pytest.CaptureFix
         "volume.png",
     ]
     assert sorted(path.name for path in newcomer.glob("*.png")) == pictures
+    assert "://" not in (newcomer / "report.html").read_text("utf-8")
     assert (newcomer / "eyes" / "patient_001_gradcam_visualization.png").is_file()
     assert sorted(path.name for path in (newcomer / "my_features").iterdir()) == [
         "features_b0_t0.pkl",
