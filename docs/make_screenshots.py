@@ -27,6 +27,7 @@ CHROMIUM = "/usr/bin/chromium"
 LARGEST = 200_000
 QUALITIES = (88, 80, 70, 60)
 LAPTOP, PHONE = (1280, 800), (390, 780)
+TALL = (1280, 1180)
 LOOKS_OF_A_REPORT = {
     "report_overview": ("", LAPTOP, "light"),
     "report_records": ("#view=records", LAPTOP, "dark"),
@@ -66,7 +67,7 @@ def main() -> None:
                 page.goto(address + path)
                 take(page, asked.output_dir / f"{name}.jpg")
         alone = stack.enter_context(served(folder, "cnn"))
-        with page_of(browser, LAPTOP, "light") as page:
+        with page_of(browser, TALL, "light") as page:
             ask_live(page, alone, wrong)
             take(page, asked.output_dir / "dashboard_live.jpg")
 
@@ -115,6 +116,7 @@ def ask_live(page: Any, address: str, record_id: str) -> None:
     page.locator("[name=record]").fill(record_id)
     page.locator("button.live-ask").click()
     page.wait_for_selector("canvas.heat", timeout=120_000, state="attached")
+    page.evaluate("scrollTo(0, 0)")
 
 
 def take(page: Any, path: Path) -> None:
