@@ -146,6 +146,8 @@ def test_the_map_of_embeddings_names_its_records(tmp_path: Path) -> None:
     assert (told["id"], told["x"], told["y"]) == (["b", "a"], [1.5, -2.0], [0.25, 4.0])
     assert (told["right"], told["label"], told["confidence"]) == ([False, True], [0, 1], [0.75, 0.75])
     assert told["record"] == [number_of(root, "b"), number_of(root, "a")]
+    pq.write_table(table, root / "embeddings" / "projection_umap@layer3.parquet")
+    assert client_of(root).get("/runs/0/map/umap@layer3.json").json()["name"] == "PCA at layer3"
     (root / "embeddings" / "projection_pca.parquet").write_bytes(b"damaged")
     assert client_of(root).get("/runs/0/map/pca.json").status_code == 500
 

@@ -150,6 +150,9 @@ def test_points_lead_to_their_records(tmp_path: Path) -> None:
     page = page_of(pages_of(root)["report/index.html"])
     (points,) = page["points"]
     assert (points["name"], points["axes"]) == ("PCA", ["PC 1 (31 %)", "PC 2"])
+    pq.write_table(table.replace_schema_metadata(said), root / "embeddings" / "projection_pca@layer3.parquet")
+    both = page_of(pages_of(root)["report/index.html"])["points"]
+    assert [one["name"] for one in both] == ["PCA", "PCA at layer3"]
     named = {page["records"][place]["id"]: x for place, x in zip(points["record"], points["x"], strict=True)}
     assert named == {"r2": 1.5, "r0": -2}
     (root / "embeddings" / "projection_pca.parquet").write_bytes(b"PAR1")

@@ -24,7 +24,8 @@ def projections(root: Path) -> list[Path]:
 def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, Json]:
     """One projection's points of some records; ``places`` maps ``(split, id)`` to the record's index on the page.
 
-    A point that is not finite has no place in a map and is left out.
+    A point that is not finite has no place in a map and is left out. A projection of another layer than the model's own
+    carries it in its name.
 
     Raises:
         ReportError: ``SW-P02``, the file is damaged.
@@ -32,7 +33,8 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
     try:
         table = pq.read_table(path, columns=["record_id", "split", "x", "y"])
         said: Mapping[str, Any] = json.loads((table.schema.metadata or {})[b"seewhy"])
-        name, axes = str(said["method"]), [str(axis) for axis in said["axes"]]
+        layer, axes = said.get("layer"), [str(axis) for axis in said["axes"]]
+        name = str(said["method"]).upper() + (f" at {path.stem.partition('@')[2]}" if "@" in path.stem else "")
         columns = [table[column].to_pylist() for column in ("split", "record_id", "x", "y")]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise ReportError(
@@ -47,4 +49,4 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
             found["x"].append(short(x))
             found["y"].append(short(y))
             found["record"].append(place)
-    return {"name": name.upper(), "axes": axes, "layer": said.get("layer"), **found}
+    return {"name": name, "axes": axes, "layer": layer, **found}

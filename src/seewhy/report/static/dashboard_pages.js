@@ -18,6 +18,12 @@
     });
   };
 
+  /** `pca@layer3`, as the file is named, as points name themselves: `PCA at layer3`. */
+  function titled(projection) {
+    const [method, ...layer] = projection.split("@");
+    return layer.length ? `${method.toUpperCase()} at ${layer.join("@")}` : method.toUpperCase();
+  }
+
   views.methods = (main, data) => seewhy.methodsView(main, data.run);
   views.made = (main, data) => seewhy.madeView(main, data.run);
 
@@ -27,19 +33,19 @@
     let view = { destroy() {} };
 
     async function show(state) {
-      const method = data.projections.includes(state.by) ? state.by : data.projections[0];
+      const method = data.projections.find((name) => titled(name) === state.by) || data.projections[0];
       if (method && !held.has(method)) {
         seewhy.replace(main, seewhy.el("p", { role: "status", text: "The points are being fetched…" }));
         held.set(method, await seewhy.fetched(`/runs/${data.number}/map/${method}.json`));
       }
       view.destroy();
-      const points = data.projections.map((name) => held.get(name) || { name: name.toUpperCase(), x: [], y: [], record: [] });
+      const points = data.projections.map((name) => held.get(name) || { name: titled(name), x: [], y: [], record: [] });
       const shown = method ? held.get(method) : null;
       const page = { run: data.run, records: null, points: method ? points : [] };
       view = seewhy.embeddingView(main, page, { ...state, by: shown && shown.name }, {
         openNumber: (number) => window.location.assign(`/runs/${data.number}/records/${number}`),
         change(part) {
-          const now = { ...state, ...part, by: (part.by || (shown && shown.name) || "").toLowerCase() };
+          const now = { ...state, ...part, by: part.by || (shown && shown.name) || "" };
           seewhy.note(now);
           show(now);
         },
