@@ -76,7 +76,7 @@ def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -
 def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
     look = next(words for words in commands() if "output_dir=look" in words)
     assert generate_artifacts(look) == 0
-    words = ["explain", "layers", "selftest", "evaluate", "metrics", "report", "similar", "project"]
+    words = ["explain", "layers", "selftest", "evaluate", "metrics", "similar", "project", "report"]
     assert [line[0] for line in commands("seewhy")] == words
     assert [seewhy(line) for line in commands("seewhy")] == [0] * 8
     written = sorted(path.name for path in (newcomer / "explanations").iterdir())
