@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from seewhy.report.arrival import App
 from seewhy.report.dashboard_run import DashboardRun
-from seewhy.report.guard import App
 from seewhy.report.server import create_app
 from seewhy.store.run_directory import RunDirectory
 from seewhy.values import Answer, Preview, RecordRow

@@ -13,9 +13,9 @@ from typing import Any
 import uvicorn
 
 from seewhy.report.allowed_hosts import allowed_hosts
+from seewhy.report.arrival import App
 from seewhy.report.connections import bounded_protocol, listen, server_config
 from seewhy.report.dashboard_run import DashboardRun
-from seewhy.report.guard import App
 from seewhy.report.server import create_app
 
 
@@ -45,9 +45,9 @@ def dashboard(root: Path, *, token: str | None = None, **more: Any) -> Callable[
     )
 
 
-def impatient(seconds: float, most: int = 512) -> dict[str, Any]:
+def impatient(seconds: float, most: int = 512, write_seconds: float = 10.0) -> dict[str, Any]:
     """Settings of a server that waits ``seconds`` for headers and holds ``most`` connections."""
-    return {"http": bounded_protocol(seconds, most)}
+    return {"http": bounded_protocol(seconds, most, write_seconds)}
 
 
 def ask(port: int, data: bytes | str, *, timeout: float = 10.0) -> bytes:

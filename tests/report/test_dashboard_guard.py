@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dashboard_samples import PORT, client_of, explained, write_rows
-from dashboard_sockets import ask, dashboard, impatient, read_answer, serving, status_of
+from dashboard_sockets import ask, dashboard, serving, status_of
 
+from seewhy.report.access import Access
 from seewhy.report.allowed_hosts import allowed_hosts, is_loopback
 from seewhy.report.errors import DashboardError
 from seewhy.report.guard import Limits
@@ -138,57 +138,21 @@ def test_a_body_has_a_bound(run: Path) -> None:
     assert client.post("/login", content=iter([b"x" * 1500, b"x" * 1500])).status_code == 413
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(run: Path) -> None:
-    with serving(dashboard(run, limits=Limits(body_seconds=0.3))) as port:
-        head = f"POST /login HTTP/1.1\r\n{OWN}Content-Length: 50\r\n\r\nabc".replace("PORT", str(port))
-        assert status_of(ask(port, head)) == 408
+def test_headers_have_a_bound_in_number_and_size(port: int) -> None:
+    def headed(lines: list[str]) -> int:
+        head = "".join(f"{line}\r\n" for line in lines)
+        return status_of(ask(port, f"GET /runs/0 HTTP/1.1\r\n{OWN}{head}\r\n".replace("PORT", str(port))))
+
+    assert headed([f"X-{number}: a" for number in range(99)]) == 200
+    assert headed([f"X-{number}: a" for number in range(100)]) == 431
+    assert headed(["X: " + "a" * 15_000]) == 200
+    assert headed(["X: " + "a" * 16_500]) in (431, 400)
 
 
-def test_too_many_requests_at_once_are_told_to_come_back(run: Path) -> None:
-    with serving(dashboard(run, limits=Limits(requests=1))) as port:
-        slow = f"POST /login HTTP/1.1\r\n{OWN}Content-Length: 50\r\n\r\nabc".replace("PORT", str(port))
-        with socket.create_connection(("127.0.0.1", port)) as waiting:
-            waiting.sendall(slow.encode())
-            time.sleep(0.3)
-            answer = ask(port, f"GET /runs/0 HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))
-            assert status_of(answer) == 503
-            assert b"retry-after: 1" in answer
-        time.sleep(0.3)
-        assert status_of(ask(port, f"GET /runs/0 HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))) == 200
-
-
-def test_slow_headers_are_cut_off_and_block_nobody(run: Path) -> None:
-    with serving(dashboard(run), **impatient(0.5)) as port:
-        slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(50)]
-        for connection in slow:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
-        assert status_of(ask(port, f"GET /runs/0 HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))) == 200
-        for connection in slow:
-            with contextlib.suppress(ConnectionResetError):
-                assert connection.recv(100) == b""
-            connection.close()
-
-
-def test_a_kept_connection_is_not_cut_off_between_requests(run: Path) -> None:
-    with serving(dashboard(run), **impatient(0.3)) as port:
-        request = f"GET /runs/0/records/0.json HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)).encode()
-        with socket.create_connection(("127.0.0.1", port), 10) as connection:
-            for _ in range(3):
-                connection.sendall(request)
-                assert status_of(read_answer(connection)) == 200
-                time.sleep(0.4)
-
-
-def test_more_connections_than_the_bound_are_told_to_come_back(run: Path) -> None:
-    with serving(dashboard(run), **impatient(10, most=4)) as port:
-        held = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(4)]
-        time.sleep(0.2)
-        answer = ask(port, f"GET / HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))
-        assert status_of(answer) in (503, 0)
-        for connection in held:
-            connection.close()
-        time.sleep(0.2)
-        assert status_of(ask(port, f"GET / HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))) == 303
+@pytest.mark.parametrize("digits", ["9" * 10, "9" * 5000, "1_0", "\u0663"])
+@pytest.mark.parametrize("path", ["/runs/{}", "/runs/0/records/{}", "/runs/0/records/0/{}.jpg", "/compare/records/{}"])
+def test_numbers_that_lead_nowhere_are_no_page(run: Path, path: str, digits: str) -> None:
+    assert client_of(run).get(path.format(digits)).status_code == 404
 
 
 def test_a_token_is_asked_for_and_remembered(run: Path) -> None:
@@ -221,6 +185,30 @@ def test_a_token_may_come_as_a_header_but_not_in_the_address(run: Path) -> None:
         ).status_code
         == 401
     )
+
+
+def test_wrong_tokens_take_time_and_are_told_once(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = client_of(run, token=TOKEN)
+    began = time.monotonic()
+    assert client.post("/login", data={"token": "a guess"}).status_code == 403
+    assert time.monotonic() - began > 0.4
+    wrong = {"accept": "*/*", "authorization": "Bearer a guess"}
+    assert client.get("/runs/0", headers=wrong).status_code == 401
+    assert time.monotonic() - began > 0.9
+    assert [one.levelname for one in caplog.records if "wrong token" in one.message] == ["WARNING"]
+
+
+def test_many_wrong_tokens_of_one_address_are_not_looked_at_at_once() -> None:
+    async def crowd() -> None:
+        access = Access(TOKEN, PORT, wrong_seconds=0.2)
+        waiting = [asyncio.create_task(access.slow_down("1.2.3.4")) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert access.overrun("1.2.3.4")
+        assert not access.overrun("1.2.3.5")
+        await asyncio.gather(*waiting)
+        assert not access.overrun("1.2.3.4")
+
+    asyncio.run(crowd())
 
 
 def test_names_of_machines_are_exact_and_checked() -> None:

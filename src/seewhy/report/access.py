@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
+import time
+from collections import Counter
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 SHORTEST_TOKEN = 16
 OPEN_PATHS = ("/login", "/static/login.js", "/static/app.js", "/static/app.css")
 """What a visitor may have without a token: the form that asks for it."""
+WRONG_SECONDS = 0.5
+"""How long a wrong token waits for its answer."""
+MOST_WRONG = 4
+"""How many wrong tokens of one address wait at once; while they do, no other of it is looked at."""
+SILENT_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
 
 
 def new_token() -> str:
@@ -30,8 +41,10 @@ class Access:
         (True, False, False)
     """
 
-    def __init__(self, token: str | None, port: int) -> None:
+    def __init__(self, token: str | None, port: int, wrong_seconds: float = WRONG_SECONDS) -> None:
         self._token = token
+        self._wrong_seconds, self._told = wrong_seconds, -SILENT_SECONDS
+        self._wrong: Counter[str] = Counter()
         self._cookie = f"seewhy_{port}"
         self._proof = hashlib.sha256(f"seewhy cookie {token}".encode()).hexdigest()
 
@@ -44,6 +57,22 @@ class Access:
         """Whether a token is the right one; takes the same time for every guess."""
         mine = (self._token or "").encode()
         return hmac.compare_digest(mine, token.encode("utf-8", "surrogatepass")) and self.needs_token
+
+    def overrun(self, client: str) -> bool:
+        """Whether so many wrong tokens of an address wait for their answers that no other of it is looked at."""
+        return self._wrong[client] >= MOST_WRONG
+
+    async def slow_down(self, client: str) -> None:
+        """Wait before a wrong token is answered, so that guesses take time; the log hears of it once a minute."""
+        now = time.monotonic()
+        if now - self._told >= SILENT_SECONDS:
+            self._told = now
+            logger.warning("%s showed a wrong token; others within a minute are not told", client)
+        self._wrong[client] += 1
+        try:
+            await asyncio.sleep(self._wrong_seconds)
+        finally:
+            self._wrong -= Counter([client])
 
     def set_cookie(self) -> str:
         """The ``Set-Cookie`` header for a visitor who has shown the token."""

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from seewhy.report.access import Access
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = Mapping[bytes, list[bytes]]
+from seewhy.report.arrival import App, Arrivals, BodyRefusedError, Headers, Receive, Scope, Send, awaited, client_of
 
 POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -29,31 +21,39 @@ SAFE_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 BODY_BYTES = 64 << 10
-BODY_SECONDS = 20.0
+BODY_SECONDS = 10.0
+BODY_RATE = 64 << 10
 MOST_REQUESTS = 128
+MOST_BODIES = 32
+MOST_BODIES_EACH = 8
+HEADER_BYTES = 16 << 10
+MOST_HEADERS = 100
 METHODS = ("GET", "HEAD", "POST")
 FROM_HERE = (b"same-origin", b"none")
+TOO_MANY = "Too many requests at once; try again in a second."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is taken at once: bytes of a body (``bodies`` by path), seconds to send or take a
-    part, requests being answered."""
+    """How much is taken at once: bytes of a body (``bodies`` by path), requests being answered, bodies on their way,
+    of all clients and of each address. A body must be there after ``body_seconds`` and what its size takes at
+    ``body_rate`` bytes a second."""
 
     body_bytes: int = BODY_BYTES
     bodies: Mapping[str, int] = field(default_factory=dict)
     body_seconds: float = BODY_SECONDS
+    body_rate: float = BODY_RATE
     requests: int = MOST_REQUESTS
+    arriving: int = MOST_BODIES
+    arriving_each: int = MOST_BODIES_EACH
 
+    def of_body(self, path: str) -> int:
+        """The most bytes of a body for a path."""
+        return self.bodies.get(path, self.body_bytes)
 
-class _BodyRefusedError(Exception):
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(status, text)
-        self.status, self.text = status, text
-
-
-class _SlowReaderError(Exception):
-    """Who asked does not take the answer."""
+    def seconds_for(self, size: int) -> float:
+        """How long a body may be on its way."""
+        return self.body_seconds + size / self.body_rate
 
 
 class Guard:
@@ -70,6 +70,7 @@ class Guard:
         self._origins = frozenset(b"http://" + host for host in self._hosts)
         self._access = access
         self._limits = limits or Limits()
+        self._arrivals = Arrivals(self._limits.arriving, self._limits.arriving_each)
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,41 +83,40 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
+        unread = {"connection": "close"} if awaited(headers) else {}  # nobody waits for the body of what is refused
         refusal = self._refusal(scope, headers)
         if refusal is not None and refusal[0] == 401 and _wants_page(headers):
-            await refuse(send, 303, refusal[1], {"location": "/login"})
+            await refuse(send, 303, refusal[1], {"location": "/login", **unread})
         elif refusal is not None:
-            await refuse(send, *refusal)
+            if refusal[0] == 401 and b"authorization" in headers:
+                await self._access.slow_down(client_of(scope))
+            await refuse(send, *refusal, unread)
         elif self._busy >= self._limits.requests:
-            await refuse(send, 503, "Too many requests at once; try again in a second.", {"retry-after": "1"})
+            await refuse(send, 503, TOO_MANY, {"retry-after": "1", **unread})
         else:
-            self._busy += 1
-            try:
-                await self._answer(scope, receive, send)
-            finally:
-                self._busy -= 1
+            await self._answer(scope, headers, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = _Body(
-            receive, self._limits.bodies.get(scope["path"], self._limits.body_bytes), self._limits.body_seconds
-        )
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            if body.refused is None or started:  # else the app tells of its own trouble, and the cause is told below
-                started = True
-                await _in_time(send(message), self._limits.body_seconds)
-
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         try:
-            await self._app(scope, body.receive, sending)
-        except _BodyRefusedError:
-            if started:
-                raise
-        except _SlowReaderError:
-            return  # the server closes what is not finished
-        if body.refused is not None and not started:
-            await refuse(send, body.refused.status, body.refused.text, {"connection": "close"})
+            body = await self._body(scope, headers, receive)
+        except BodyRefusedError as error:
+            await refuse(send, error.status, error.text, {"connection": "close", **error.headers})
+            return
+        if body is None:
+            return  # who asked has left
+        self._busy += 1
+        try:
+            await self._app(scope, body, send)
+        finally:
+            self._busy -= 1
+
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive | None:
+        """What gives the body again once it is there whole; None where the client left before."""
+        if not awaited(headers):
+            return receive
+        limit = self._limits.of_body(scope["path"])
+        size = int(headers.get(b"content-length", [b"%d" % limit])[0])
+        return await self._arrivals.whole(scope, receive, limit, self._limits.seconds_for(size))
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         wrong = self._of_another_site(headers) or _malformed(scope, headers)
@@ -124,7 +124,7 @@ class Guard:
             return wrong
         if scope["method"] not in METHODS:
             return 405, "Pages are read by GET, and questions asked by POST."
-        limit = self._limits.bodies.get(scope["path"], self._limits.body_bytes)
+        limit = self._limits.of_body(scope["path"])
         if int(headers.get(b"content-length", [b"0"])[0]) > limit:
             return 413, f"The request is larger than {limit} bytes."
         return self._access.refusal(scope["path"], headers)
@@ -162,6 +162,12 @@ def _wants_page(headers: Headers) -> bool:
 
 
 def _malformed(scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    held = [len(name) + len(value) for name, value in scope["headers"]]
+    if (
+        len(held) > MOST_HEADERS
+        or sum(held) + len(scope.get("raw_path") or b"") + len(scope["query_string"]) > HEADER_BYTES
+    ):
+        return 431, f"The headers are more than {MOST_HEADERS} lines or {HEADER_BYTES >> 10} KB."
     lengths = headers.get(b"content-length", [])
     if len(set(lengths)) > 1 or any(not length.isdigit() or len(length) > 15 for length in lengths):
         return 400, "The length of the request is not clear."
@@ -186,37 +192,3 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
-
-
-async def _in_time(sending: Awaitable[None], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(sending, seconds)
-    except TimeoutError:
-        raise _SlowReaderError from None
-
-
-class _Body:
-    """The body of a request, up to a number of bytes, each part within some seconds."""
-
-    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
-        self._receive, self._limit, self._seconds = receive, limit, seconds
-        self._taken, self._whole = 0, False
-        self.refused: _BodyRefusedError | None = None
-
-    async def receive(self) -> Message:
-        """The next part; raises where it is too late or too much."""
-        if self._whole:
-            return await self._receive()
-        try:
-            message = await asyncio.wait_for(self._receive(), self._seconds)
-        except TimeoutError:
-            raise self._refusal(408, "The request took too long to arrive.") from None
-        self._taken += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
-        if self._taken > self._limit:
-            raise self._refusal(413, f"The request is larger than {self._limit} bytes.")
-        return message
-
-    def _refusal(self, status: int, text: str) -> _BodyRefusedError:
-        self.refused = _BodyRefusedError(status, text)
-        return self.refused

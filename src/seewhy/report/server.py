@@ -9,12 +9,13 @@ from urllib.parse import parse_qs
 
 from seewhy.report.access import Access
 from seewhy.report.allowed_hosts import allowed_hosts
+from seewhy.report.arrival import App, client_of
 from seewhy.report.compare_pages import ComparePages
 from seewhy.report.dashboard_frame import NO_STORE, Frame, status_of, told_of
 from seewhy.report.dashboard_pages import Pages, json_response
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.errors import DashboardError
-from seewhy.report.guard import App, Guard, Limits
+from seewhy.report.guard import Guard, Limits
 from seewhy.report.live_desk import LiveDesk
 from seewhy.report.live_routes import BODIES, live_routes
 from seewhy.report.served_files import served_files
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 LONGEST_TOKEN = 1_000
+LOGIN_BYTES = 1 << 10
 THREADS = 8
 
 
@@ -77,7 +79,7 @@ def create_app(
         lifespan=_few_threads,
     )
     app.router.redirect_slashes = False
-    bounds = limits or Limits(bodies=BODIES if live is not None else {})
+    bounds = limits or Limits(bodies={"/login": LOGIN_BYTES, **(BODIES if live is not None else {})})
     return Guard(app, hosts if hosts is not None else allowed_hosts("127.0.0.1", port), access, bounds)
 
 
@@ -94,7 +96,8 @@ def _page_routes(frame: Frame) -> list[Route]:
     from starlette.routing import Route
 
     pages, compare = Pages(frame), ComparePages(frame)
-    run, record = "/runs/{run:int}", "/runs/{run:int}/records/{number:int}"
+    _register_numbers()
+    run, record = "/runs/{run:number}", "/runs/{run:number}/records/{number:number}"
     handlers: dict[str, Callable[[Request], Response]] = {
         "/": pages.first,
         "/choose": pages.choose,
@@ -108,12 +111,22 @@ def _page_routes(frame: Frame) -> list[Route]:
         record: pages.record,
         f"{record}.json": pages.record_json,
         f"{record}/card.jpg": pages.card,
-        f"{record}/{{place:int}}.jpg": pages.picture,
+        f"{record}/{{place:number}}.jpg": pages.picture,
         "/compare": compare.page,
-        "/compare/records/{number:int}": compare.record,
+        "/compare/records/{number:number}": compare.record,
         "/static/{name}": _static,
     }
     return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
+
+
+def _register_numbers() -> None:
+    """Numbers in addresses: up to nine digits, since longer ones lead nowhere and some are none to Python."""
+    from starlette.convertors import IntegerConvertor, register_url_convertor
+
+    class Number(IntegerConvertor):
+        regex = "[0-9]{1,9}"
+
+    register_url_convertor("number", Number())
 
 
 def _static(request: Request) -> Response:
@@ -128,6 +141,7 @@ def _static(request: Request) -> Response:
 
 
 def _login_routes(frame: Frame, access: Access) -> list[Route]:
+    from starlette.exceptions import HTTPException
     from starlette.responses import RedirectResponse
     from starlette.routing import Route
 
@@ -135,8 +149,12 @@ def _login_routes(frame: Frame, access: Access) -> list[Route]:
         return frame.page("dashboard_login.html", "login", refused=False) if access.needs_token else _home()
 
     async def enter(request: Request) -> Response:
+        client = client_of(request.scope)
+        if access.overrun(client):
+            raise HTTPException(429)
         given = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4).get("token", [""])[0]
         if access.needs_token and not access.admits(given[:LONGEST_TOKEN]):
+            await access.slow_down(client)
             return frame.page("dashboard_login.html", "login", refused=True, status=403)
         answer = _home()
         if access.needs_token:
@@ -177,10 +195,13 @@ def _known(frame: Frame) -> Callable[[Request, Exception], Awaitable[Response]]:
     return answer
 
 
+_STATUS = {404: "there is no such page", 429: "too many wrong tokens came from your address; try again in a second"}
+
+
 def _unknown(frame: Frame) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 404)
-        words = "there is no such page" if status == 404 else "this address is not asked that way"
+        words = _STATUS.get(status, "this address is not asked that way")
         refusal = DashboardError("SW-W06", words, fix="start from the first page")
         if _wants_json(request):
             return json_response({"error": dict(told_of(refusal, frame.redactor()))}, status)
