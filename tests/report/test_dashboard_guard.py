@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dashboard_samples import PORT, client_of, explained, write_rows
 from dashboard_sockets import ask, dashboard, serving, status_of
+from own_loop import run_alone
 
 from seewhy.report.access import Access
 from seewhy.report.allowed_hosts import allowed_hosts, is_loopback
@@ -208,7 +209,7 @@ def test_many_wrong_tokens_of_one_address_are_not_looked_at_at_once() -> None:
         await asyncio.gather(*waiting)
         assert not access.overrun("1.2.3.4")
 
-    asyncio.run(crowd())
+    run_alone(crowd())
 
 
 def test_names_of_machines_are_exact_and_checked() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from live_samples import PlainLive, plain_facts
+from own_loop import run_alone
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -172,7 +173,7 @@ def test_who_leaves_is_not_asked_for(dashboard: Dashboard) -> None:
     model.gate.clear()
     first = dashboard.desk.asked({"record": {"split": "test", "id": "1"}, "method": "plain"})
     body = json.dumps({"record": {"split": "test", "id": "2"}, "method": "plain"}).encode()
-    asyncio.run(_leaves(dashboard.app, body))
+    run_alone(_leaves(dashboard.app, body))
     model.gate.set()
     assert first.result(10)["id"] == "1"
     assert dashboard.ask(3).json()["id"] == "3"
