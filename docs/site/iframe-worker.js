@@ -10,7 +10,10 @@ if (window.location.protocol === "file:") {
       this.frame.hidden = true;
       document.documentElement.append(this.frame);
       this.inside = this.frame.contentWindow;
-      this.inside.postMessage = (data) => later(() => this.dispatchEvent(new MessageEvent("message", { data })));
+      this.inside.postMessage = (given) => {
+        const data = structuredClone(given); // a real worker gets and gives copies; the page changes what it has sent
+        later(() => this.dispatchEvent(new MessageEvent("message", { data })));
+      };
       const script = this.inside.document.createElement("script");
       script.src = new URL(address, window.location.href).href;
       script.addEventListener("load", () => {
@@ -21,12 +24,13 @@ if (window.location.protocol === "file:") {
       this.addEventListener("message", (event) => this.onmessage && this.onmessage(event));
     }
 
-    tell(data) {
+    tell(given) {
+      const data = this.inside.structuredClone(given);
       later(() => this.inside.dispatchEvent(new this.inside.MessageEvent("message", { data })));
     }
 
     postMessage(data) {
-      if (this.waiting) this.waiting.push(data);
+      if (this.waiting) this.waiting.push(structuredClone(data));
       else this.tell(data);
     }
 

@@ -31,8 +31,9 @@ def test_the_site_reads_and_searches_without_a_network(site: Path, page: Any, wa
         page.wait_for_selector("h1")
     page.goto((site / "index.html").as_uri())
     page.keyboard.press("Control+k")
-    page.wait_for_timeout(300)
-    page.keyboard.type("gaze points")
+    field = page.get_by_role("combobox", name="Search")
+    field.press_sequentially("gaze points", delay=60)  # a letter at a time, as a person types: each asks the worker
     page.get_by_text("Gaze points do not lie where people looked").first.wait_for()
+    assert field.input_value() == "gaze points"
     assert watched.foreign == []
     assert watched.problems == []
