@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -161,6 +163,41 @@ def test_what_cannot_be_shown_is_refused_before_the_model_is_asked(
         InteractiveVisualizer(model).visualize_explanation(**asked)
     assert (caught.value.code, model.calls) == (code, 0)
     assert caught.value.fix or caught.value.near
+
+
+def test_a_place_where_no_page_can_be_written_is_refused_before_the_model_is_asked(
+    model: Brightness, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "file").write_text("kept")
+    explainer, visualizer = grad_cam(model), InteractiveVisualizer(model)
+    model.calls = 0
+    for name in (
+        "folder.html",
+        "file/below.html",
+        "a\0.html",
+        f"{'a' * 300}.html",
+        "/proc/page.html",
+        "~nobody-x/a.html",
+    ):
+        for show in (visualizer.visualize_explanation, visualizer.create_report):
+            with pytest.raises(FigureError) as caught:
+                show(noise(64, 64), explainer, save_path=name if name[0] in "/~" else tmp_path / name)
+            assert (caught.value.code, model.calls) == ("SW-V11", 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.html"]
+
+
+def test_a_page_is_written_in_one_step(model: Brightness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is there stays as it was until the new one is complete."""
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    visualizer = InteractiveVisualizer(model)
+    with pytest.raises(seewhy.SeewhyError):
+        visualizer.visualize_explanation(noise(64, 64), "gradcam", "no such class", save_path=path)
+    monkeypatch.setattr("seewhy.store.files.os.write", lambda *given: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(seewhy.SeewhyError, match="SW-S01"):
+        visualizer.visualize_explanation(noise(64, 64), grad_cam(model), save_path=path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("page.html", "old")]
 
 
 def test_a_misspelt_scale_is_answered_with_the_nearest(model: Brightness) -> None:

@@ -209,7 +209,10 @@ def test_a_map_without_evidence_says_so(model: Brightness, tmp_path: Path) -> No
     assert "There is no region: the heat map is zero everywhere." in words
 
 
-@pytest.mark.parametrize(("given", "code"), [({"top_k": 0}, "SW-V04"), ({"metric_settings": {}}, "SW-V10")])
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"top_k": 0}, "SW-V04"), ({"metric_settings": {}}, "SW-V10"), ({"save_path": None}, "SW-V02")],
+)
 def test_a_report_that_cannot_be_made_is_refused(model: Brightness, given: dict[str, object], code: str) -> None:
     with pytest.raises(FigureError) as caught:
         InteractiveVisualizer(model).create_report(noise(64, 64), "gradcam", **given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -15,7 +14,6 @@ from seewhy.explain.explainer import Explainer
 from seewhy.explain.explanation_metrics import reading_of
 from seewhy.explain.interactive_choices import (
     FigureError,
-    page_path,
     require_count,
     require_lengths,
     require_model_of_pictures,
@@ -23,6 +21,7 @@ from seewhy.explain.interactive_choices import (
     require_text,
 )
 from seewhy.explain.interactive_figure import Style
+from seewhy.explain.interactive_file import page_path, write_page
 from seewhy.explain.interactive_page import comparison_page, explanation_page, report_page
 from seewhy.explain.interactive_panels import comparison_figure, explanation_figure
 from seewhy.explain.interactive_plotly import require_plotly
@@ -93,21 +92,23 @@ class InteractiveVisualizer:
             opacity: weight of the colours in [0, 1]; places without evidence stay clear.
             save_path: an ``.html`` file to write as well; its folder is created.
             show_colorbar: draw the legend.
-            width, height: of the figure in pixels.
+            width, height: of the figure in pixels; it is never too small for its legend.
 
         Raises:
             MissingExtraError: ``SW-X01``, Plotly is not installed.
-            FigureError: ``SW-V01`` to ``SW-V07``, before anything is explained.
+            FigureError: ``SW-V01`` to ``SW-V07`` and ``SW-V11``, before anything is explained.
             ConfigError, RenderError: ``SW-F91`` and ``SW-R01``, ``SW-R05`` the colours or their weight.
+            StoreError: ``SW-S01`` to ``SW-S03``, the disk failed while the page was written.
             SeewhyError: what explaining raises.
         """
-        path = _checked(title, colorscale, opacity, save_path, width=width, height=height)
+        _check(title, colorscale, opacity, width=width, height=height)
         require_plotly()
+        path = None if save_path is None else page_path(save_path)
         result = self._answer(image, explainer, target_class)
         style = Style(title, said(result), colorscale, float(opacity), width, height, show_colorbar)
         figure = explanation_figure(result, style)
         if path is not None:
-            _write(path, explanation_page(result, figure, style))
+            write_page(path, explanation_page(result, figure, style))
         return figure
 
     def compare_methods(
@@ -134,15 +135,16 @@ class InteractiveVisualizer:
 
         Raises: as :meth:`visualize_explanation`, and ``FigureError`` SW-V08 for no methods by name.
         """
-        path = _checked(title, colorscale, opacity, save_path, width=width, height=height)
+        _check(title, colorscale, opacity, width=width, height=height)
         require_plotly()
+        path = None if save_path is None else page_path(save_path)
         results = self._answers(image, explainers, target_class)
         first = next(one for one in results.values() if one.explained is not None)
         style = Style(title, said(first), colorscale, float(opacity), width, height)
         figure = comparison_figure(results, style)
         if path is not None:
             evaluation = getattr(explainers, "evaluation", None)
-            _write(path, comparison_page(results, figure, style, evaluation))
+            write_page(path, comparison_page(results, figure, style, evaluation))
         return figure
 
     def create_report(
@@ -173,7 +175,7 @@ class InteractiveVisualizer:
 
         Args:
             include_statistics: statistics of the heat map and its distribution over 50 parts of [0, 1].
-            save_path: an ``.html`` file; its folder is created.
+            save_path: an ``.html`` file, never None: the page is all there is; its folder is created.
             include_top_regions: a table of the regions with most of the evidence, numbered on the picture.
             top_k: classes and regions told of, at most.
             include_metrics: True for the usual metrics, or a list of names.
@@ -186,16 +188,17 @@ class InteractiveVisualizer:
         result, which are asked for where it is made, SW-V10 for a metric's settings without metrics; and what
         :func:`seewhy.evaluate_methods` raises.
         """
-        path = _checked(title, colorscale, opacity, save_path, width=width, height=height)
+        _check(title, colorscale, opacity, width=width, height=height)
         require_count(top_k)
         if interactive:
             require_plotly()
+        path = page_path(save_path)
         asked = {"metric_settings": metric_settings, "bbox": bbox, "mask": mask}
         evaluation = self._evaluated(image, explainer, target_class, include_metrics, asked)
         result = self._answer(image, explainer, target_class)
         style = Style(title, said(result), colorscale, float(opacity), width, height)
         shown = {"statistics": include_statistics, "regions": include_top_regions}
-        _write(path, report_page(result, style, top_k, evaluation, interactive=interactive, **shown))
+        write_page(path, report_page(result, style, top_k, evaluation, interactive=interactive, **shown))
         return str(path)
 
     def _answer(self, image: ImageLike | None, explainer: Explainer | str | Result, target_class: Any) -> Result:
@@ -249,17 +252,8 @@ class InteractiveVisualizer:
         )
 
 
-def _checked(
-    title: object, colorscale: str, opacity: float, save_path: Destination | None, **lengths: object
-) -> Path | None:
-    """Everything that can be wrong with a figure's looks, before a model is asked; the page's path."""
+def _check(title: object, colorscale: str, opacity: float, **lengths: object) -> None:
+    """Everything that can be wrong with a figure's looks, before a model is asked."""
     Look(colorscale, opacity)
     require_text(title=title)
     require_lengths(**lengths)
-    return page_path(save_path)
-
-
-def _write(path: Path | None, page: str) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,12 +11,10 @@ from torch import Tensor, nn
 
 from seewhy.data.clips import Clip
 from seewhy.data.volumes import Volume
-from seewhy.explain.drawing import Destination
 from seewhy.values import SeewhyError
 
 NARROWEST, WIDEST = 100, 10_000
 HIGHEST_K: Final = 1000
-PAGE_ENDINGS: Final = (".html", ".htm")
 VOLUME_ENDINGS: Final = (".nii", ".nii.gz")
 CLIP_ENDINGS: Final = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
@@ -35,25 +32,6 @@ def require_lengths(**lengths: object) -> None:
                 f"{name} is a whole number of pixels from {NARROWEST} to {WIDEST}, got {value!r}",
                 fix=f"{name}=800",
             )
-
-
-def page_path(path: Destination | None) -> Path | None:
-    """Where to write a page; None for None. Raises ``FigureError`` SW-V02 for a path that does not end in ``.html``.
-
-    Example:
-        >>> page_path("reports/cat.html").name
-        'cat.html'
-    """
-    if path is None:
-        return None
-    found = Path(path).expanduser() if isinstance(path, str | os.PathLike) else None
-    if found is None or found.suffix.lower() not in PAGE_ENDINGS:
-        raise FigureError(
-            "SW-V02",
-            f"an interactive page is written as .html, got {path!r}",
-            fix="end the path in .html; explain_prediction(..., save_path='cat.png') writes a picture",
-        )
-    return found
 
 
 def require_text(**texts: object) -> None:
