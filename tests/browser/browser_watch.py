@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
+COMPLAINTS = ("error", "warning", "trace")
+"""Kinds of a console's messages; Plotly warns by traces."""
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Watch:
     def attach(self, page: Any) -> None:
         """Listen to a page."""
         page.on("request", lambda request: self._asked(request.url))
-        page.on("console", lambda said: self.problems.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: self.problems.append(said.text) if said.type in COMPLAINTS else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
 
     def _asked(self, url: str) -> None:

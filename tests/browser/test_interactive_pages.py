@@ -22,7 +22,7 @@ HOSTILE = [
     '<a href="javascript:window.__pwned=1">click</a>',
     "<b style='position:fixed'>bold</b>",
     "&lt;script&gt;window.__pwned=1&lt;/script&gt;",
-    "%{z} {{ 7 * 7 }} ${7 * 7} <!-- ]]>",
+    "%{z} {{ 7 * 7 }} ${7 * 7} $x^2$ <!-- ]]>",
     "\u202egnp.exe <iframe src=//example.org>",
     "=cmd|' /C calc'!A0",
 ]
@@ -91,6 +91,45 @@ def test_a_comparison_shows_markup_to_the_letter_and_fits_a_phone(
     assert (watched.foreign, watched.problems) == ([], [])
 
 
+@pytest.mark.parametrize(("width", "height", "methods"), [(200, 60, 1), (640, 360, 3), (400, 200, 3)])
+def test_the_whole_colour_bar_is_seen_beside_wide_pictures(
+    page: Any, model: nn.Module, tmp_path: Path, width: int, height: int, methods: int
+) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    spread = seewhy.IntegratedGradients(model, preprocessing=PREPARED, steps=4)
+    visualizer, path = InteractiveVisualizer(model), tmp_path / "wide.html"
+    if methods == 1:
+        visualizer.visualize_explanation(wide, spread, 0, save_path=path)
+    else:
+        visualizer.compare_methods(wide, {"a": spread, "b": spread, "c": grad_cam(model)}, 0, save_path=path)
+    opened(page, path)
+    _the_bar_is_whole(page, "#chart-explanation")
+
+
+@pytest.mark.parametrize(("width", "height"), [(800, 100), (100, 400)])
+def test_the_whole_colour_bar_is_seen_in_a_small_figure(
+    page: Any, model: nn.Module, picture: np.ndarray, tmp_path: Path, width: int, height: int
+) -> None:
+    spread = seewhy.IntegratedGradients(model, preprocessing=PREPARED, steps=4)
+    figure = InteractiveVisualizer(model).visualize_explanation(picture, spread, 0, width=width, height=height)
+    figure.write_html(tmp_path / "figure.html")
+    page.goto((tmp_path / "figure.html").as_uri())
+    _the_bar_is_whole(page, ".js-plotly-plot")
+
+
+def test_a_page_of_long_names_follows_the_width_of_its_window(
+    page: Any, model: nn.Module, picture: np.ndarray, tmp_path: Path
+) -> None:
+    explainer = seewhy.GradCAM(model, preprocessing=PREPARED, class_names=[f"{'long' * 20}{n}" for n in range(10)])
+    path = tmp_path / "long.html"
+    InteractiveVisualizer(model).create_report(picture, explainer, 0, save_path=path)
+    opened(page, path)
+    for width, shown in ((390, 358), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": 800})
+        until(page, f"document.querySelector('#chart-explanation svg').clientWidth === {shown}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_plain_report_has_no_script_to_run(
     page: Any, watched: Watch, model: nn.Module, picture: np.ndarray, tmp_path: Path
 ) -> None:
@@ -101,6 +140,26 @@ def test_a_plain_report_has_no_script_to_run(
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     assert page.locator("svg.bars rect").count() == 50
     assert (watched.requests, watched.problems) == ([path.as_uri()], [])
+
+
+def _the_bar_is_whole(page: Any, chart: str) -> None:
+    """With its words, inside what the figure draws on, and its colours at least 40 pixels high."""
+    bar = page.locator(f"{chart} .infolayer > [class*=coloraxis]")
+    bar.wait_for()
+    (left, top, right, bottom), (width, height), colours = page.evaluate(
+        """([chart]) => {
+          const find = (name) => document.querySelector(`${chart} ${name}`).getBoundingClientRect();
+          const [whole, bar, fills] = ["svg.main-svg", ".infolayer > [class*=coloraxis]", ".cbfills"].map(find);
+          return [
+            [bar.left - whole.left, bar.top - whole.top, bar.right - whole.left, bar.bottom - whole.top],
+            [whole.width, whole.height], fills.height,
+          ];
+        }""",
+        [chart],
+    )
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert colours >= 40
 
 
 def _the_pointer_shows_the_heat_map(page: Any, heat: np.ndarray) -> None:

@@ -20,6 +20,8 @@ NOTE_LINE, SHORTEST_TITLE, LETTER = 26, 16, 7
 """Letters of a note's line and of a title at least, and pixels that a title's letter takes."""
 TITLES, HEAD, FEET, COLOUR_BAR = 96, 40, 36, 80
 """Pixels above the panels in a figure and on a page, below them, and beside them."""
+SHORTEST_BAR, LONGEST_BAR, LEAST_WIDTH = 120, 200, 240
+"""Pixels of the colour bar with its words, and of a figure's width that has space for it."""
 HOVER: Final = "X: %{x:.5~g}<br>Y: %{y:.5~g}<br>Importance: %{z:.4f}<extra></extra>"
 
 
@@ -59,14 +61,15 @@ def figure_of(picture: UInt8[np.ndarray, "h w 3"], panels: Sequence[FigurePanel]
     """A ``plotly.graph_objects.Figure`` of one picture, once for each panel.
 
     Its axes are pixels of the picture, the centre of the first at 0, and move together. It is shown and saved without
-    Plotly's cloud button and logo, with Plotly's script inside.
+    Plotly's cloud button and logo, with Plotly's script inside. It is never too small for its colour bar.
     """
     source, sheet = picture_uri(picture), _Sheet()
-    rows, columns = _grid(len(panels), style.width)
+    width = max(style.width, LEAST_WIDTH)
+    rows, columns = _grid(len(panels), width)
     sheet.layout = {
         "title": {"text": in_chart(style.title), "subtitle": {"text": in_chart(style.subtitle)}, "x": 0.5},
-        "width": style.width,
-        "height": rows * style.height,
+        "width": width,
+        "height": max(rows * style.height, TITLES + SHORTEST_BAR + FEET),
         "template": "none",
         "margin": {"l": 40, "r": 24, "t": TITLES, "b": FEET},
         "images": [],
@@ -76,7 +79,7 @@ def figure_of(picture: UInt8[np.ndarray, "h w 3"], panels: Sequence[FigurePanel]
     for number, panel in enumerate(panels, 1):
         _add_axes(sheet, number, picture.shape[:2], _domains(number - 1, rows, columns))
         _add_picture(sheet, number, source, picture.shape[:2])
-        _add_title(sheet, number, in_chart(panel.title, max(SHORTEST_TITLE, style.width // columns // LETTER)))
+        _add_title(sheet, number, in_chart(panel.title, max(SHORTEST_TITLE, width // columns // LETTER)))
         if panel.shown is not None:
             _add_heat(sheet, number, panel.shown, style)
             _add_boxes(sheet, number, panel, picture.shape[:2])
@@ -90,10 +93,16 @@ def fitting_height(figure: Any) -> int:
     layout = figure.layout
     (left, right), (low, high) = layout.xaxis.domain, layout.yaxis.domain
     rows = round((1 + 2 * GAP) / (high - low + 2 * GAP))
-    bar = COLOUR_BAR if "coloraxis" in layout.to_plotly_json() and layout.coloraxis.showscale else 0
-    width = (layout.width - 64 - bar) * (right - left)
+    has_bar = "coloraxis" in layout.to_plotly_json() and layout.coloraxis.showscale
+    width = (layout.width - 64 - (COLOUR_BAR if has_bar else 0)) * (right - left)
     (start, stop), (bottom, top) = layout.xaxis.range, layout.yaxis.range
-    return int(math.ceil(rows * width * (bottom - top) / (stop - start) * (1 + 2 * GAP)) + HEAD + FEET)
+    panels: int = math.ceil(rows * width * (bottom - top) / (stop - start) * (1 + 2 * GAP))
+    return max(panels, SHORTEST_BAR if has_bar else 0) + HEAD + FEET
+
+
+def bar_length(height: int, head: int) -> int:
+    """Pixels of the colour bar in a figure of this height, with ``head`` pixels above its panels."""
+    return min(LONGEST_BAR, height - head - FEET)
 
 
 def _grid(panels: int, width: int) -> tuple[int, int]:
@@ -170,7 +179,8 @@ def _colour_axis(sheet: _Sheet, full: float, style: Style) -> str:
             "colorscale": colour_stops(style.colorscale), "cmin": 0, "cmax": full,
             "showscale": style.show_colorbar and first,
             "colorbar": {"title": {"text": _legend(full)}, "thickness": 14, "outlinewidth": 0, "y": 1,
-                         "yanchor": "top", "lenmode": "pixels", "len": 200},
+                         "yanchor": "top", "lenmode": "pixels",
+                         "len": bar_length(sheet.layout["height"], TITLES)},
         }  # fmt: skip
     return sheet.axes[full]
 

@@ -21,7 +21,7 @@ from seewhy.explain.interactive_facts import (
     statistics_rows,
     verdict_lines,
 )
-from seewhy.explain.interactive_figure import HEAD, Style, fitting_height
+from seewhy.explain.interactive_figure import HEAD, Style, bar_length, fitting_height
 from seewhy.explain.interactive_panels import ORIGINAL, OVERLAY, explanation_figure, first_line, overlay_panel
 from seewhy.explain.interactive_plotly import CONFIG, LONGEST_PICTURE, picture_uri, plotly_script
 from seewhy.explain.interactive_subject import picture_of, shown_of
@@ -52,7 +52,7 @@ TALLEST = 130
 def explanation_page(result: Result, figure: Any, style: Style) -> str:
     """The page of one explanation's figure."""
     content = {"lead": one_line(style.subtitle), "notes": _notes(result)}
-    return _page(style, {**content, **_pictures({OVERLAY: result}, style)}, [_chart(figure, style)])
+    return _page(style, {**content, **_pictures({OVERLAY: result}, style)}, [_chart(figure)])
 
 
 def comparison_page(
@@ -62,7 +62,7 @@ def comparison_page(
     failed = [f"{name}: not explained: {first_line(one)}" for name, one in results.items() if one.explained is None]
     content = {"lead": one_line(style.subtitle), "figure_title": "Methods", **_pictures(results, style)}
     content["notes"] = [one_line(line, 600) for line in failed]
-    return _page(style, {**content, **_graded(evaluation)}, [_chart(figure, style)])
+    return _page(style, {**content, **_graded(evaluation)}, [_chart(figure)])
 
 
 def report_page(
@@ -92,7 +92,7 @@ def report_page(
     if not interactive:
         content["figure_text"] = _boxes_in_words(found)
         return _page(style, content, [])
-    charts = [_chart(explanation_figure(result, style, [one.box for one in found]), style)]
+    charts = [_chart(explanation_figure(result, style, [one.box for one in found]))]
     if statistics:
         charts.append(_histogram(edges, counts, style))
     return _page(style, content, charts)
@@ -104,7 +104,7 @@ def _page(style: Style, content: Mapping[str, Any], charts: Sequence[Chart]) -> 
     return interpretation_page(one_line(style.title), versions()["seewhy"], told, charts, script)
 
 
-def _chart(figure: Any, style: Style) -> Chart:
+def _chart(figure: Any) -> Chart:
     """The figure as the page draws it; its title is the page's."""
     told = json.loads(figure.to_json())
     layout = {name: value for name, value in told["layout"].items() if name not in ("title", "width", "height")}
@@ -112,7 +112,9 @@ def _chart(figure: Any, style: Style) -> Chart:
         image["source"] = ""  # the same picture, which the page's script fills in
     layout["margin"] = {**layout["margin"], "t": HEAD}
     height = min(figure.layout.height, fitting_height(figure))
-    return Chart("chart-explanation", told["data"], layout, CONFIG, style.width, height, panels=True)
+    if "coloraxis" in layout:
+        layout["coloraxis"]["colorbar"]["len"] = bar_length(height, HEAD)
+    return Chart("chart-explanation", told["data"], layout, CONFIG, figure.layout.width, height, panels=True)
 
 
 def _histogram(edges: Sequence[float], counts: Sequence[int], style: Style) -> Chart:

@@ -27,13 +27,13 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def in_chart(text: str, longest: int = LONGEST_LINE) -> str:
-    """A text as Plotly shows it to the letter: its own markup (``<b>``, ``<a href>``) and entities are escaped.
+    """A text as Plotly shows it to the letter: its markup (``<b>``, ``<a href>``, ``$x^2$``) and entities are escaped.
 
     Example:
-        >>> in_chart("<b>1 & 2</b>")
-        '&lt;b&gt;1 &amp; 2&lt;/b&gt;'
+        >>> in_chart("<b>1 & 2</b> $x$")
+        '&lt;b&gt;1 &amp; 2&lt;/b&gt; &#36;x&#36;'
     """
-    return html.escape(one_line(text, longest), quote=False)
+    return html.escape(one_line(text, longest), quote=False).replace("$", "&#36;")
 
 
 def said(result: Result) -> str:

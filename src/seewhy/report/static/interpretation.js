@@ -51,7 +51,7 @@
 
   function arrange(chart) {
     const narrow = chart.panels && chart.element.clientWidth < NARROW;
-    const layout = { ...themed().layout, ...(chart.panels ? placed(chart, narrow) : {}) };
+    const layout = { ...themed().layout, width: chart.element.clientWidth, ...(chart.panels ? placed(chart, narrow) : {}) };
     return window.Plotly.relayout(chart.element, layout);
   }
 
