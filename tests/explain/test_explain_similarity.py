@@ -125,6 +125,29 @@ def test_an_encoder_is_compared_by_its_outputs() -> None:
     assert [one.shape for one in result["embeddings"]] == [(6,), (6,)]
 
 
+def convolutions(channels: int, size: int, *first: nn.Module) -> nn.Sequential:
+    """Ends in a pooled convolution, as encoders do and as SqueezeNet's head does."""
+    return nn.Sequential(*first, nn.Conv2d(channels, 8, size), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        (convolutions(3, 3), "outputs"),
+        (convolutions(5, 3, nn.Conv2d(3, 5, 3), nn.ReLU()), "outputs"),
+        (convolutions(5, 1, nn.Conv2d(3, 5, 3), nn.ReLU()), "2.input"),
+    ],
+)
+def test_a_pooled_convolution_is_a_head_where_it_sees_one_place_at_a_time(model: nn.Module, layer: str) -> None:
+    pair = torch.randn(2, 3, 12, 12)
+    result = explain_similarity(model, *pair)
+    place = model if layer == "outputs" else model[:2]
+    with torch.no_grad():
+        embeddings = place(pair).reshape(2, 8 if layer == "outputs" else 5, -1).mean(dim=2)
+    assert result["embedding_layer"] == layer
+    assert result["similarity"] == pytest.approx(float(torch.cosine_similarity(*embeddings, dim=0)), abs=1e-5)
+
+
 def test_both_pictures_are_drawn_and_written(tmp_path: Path) -> None:
     result = explain_similarity(Encoder(), torch.randn(3, 8, 8), torch.rand(3, 8, 8), save_path=tmp_path / "pair.png")
     with Image.open(result["save_path"]) as written:

@@ -180,7 +180,7 @@ class Adapter:
     @property
     def has_head(self) -> bool:
         """Whether a layer was seen to put out the logits; without one the outputs may be features."""
-        return has_head(self.trace)
+        return has_head(self.trace, self.model)
 
     @property
     def classes(self) -> int:

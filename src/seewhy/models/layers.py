@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from torch import nn
+
 from seewhy.models.layer_calls import LayerCall
 from seewhy.models.naming import Layer as Layer
 from seewhy.models.naming import find_layer as find_layer
@@ -216,9 +218,14 @@ def default_embedding(trace: Trace, *, headless: bool) -> Choice:
     )
 
 
-def has_head(trace: Trace) -> bool:
-    """Whether some layer puts out the logits: one linear layer, several that are combined, or a pooled convolution."""
-    return trace.output_layer is not None or trace.pooled_head is not None or bool(_linear_heads(trace))
+def has_head(trace: Trace, model: nn.Module) -> bool:
+    """Whether some layer puts out the logits: one linear layer, several that are combined, or a pooled convolution.
+
+    Encoders end in pooled convolutions, too: one is a head where it looks at one place at a time, as linear layers do.
+    """
+    pooled = trace.pooled_head
+    pointwise = pooled is not None and set(model.get_submodule(pooled).kernel_size) == {1}  # type: ignore[arg-type]
+    return pointwise or trace.output_layer is not None or bool(_linear_heads(trace))
 
 
 def _linear_heads(trace: Trace) -> list[LayerCall]:
