@@ -12,6 +12,8 @@ PATHS = {
     'in "C:\\Users\\jane\\a.png"': 'in "…/a.png"',
     "D:\\scans\\a.dcm is empty": "…/a.dcm is empty",
     "\\\\server\\share\\jane\\a.dcm": "…/a.dcm",
+    "'C:\\\\Users\\\\jane\\\\a.png'": "'…/a.png'",
+    "'\\\\\\\\server\\\\share\\\\a.dcm'": "'…/a.dcm'",
     "see file:///srv/jane/x.png": "see …/x.png",
     "~/scans/a.png is no picture": "…/a.png is no picture",
     "path=/tmp": "path=…/tmp",
@@ -19,7 +21,8 @@ PATHS = {
 }
 PLAIN = [
     "1 / 3 of the slices", "cat/img1 and/or dog", "https://example.org/page", "n/a", "+/- 3", "</script>", "a\\nb",
-    "shape (3, 4)", "…/already.png", "12 km/h", "gradcam@layer4.1/conv",
+    "shape (3, 4)", "…/already.png", "12 km/h", "gradcam@layer4.1/conv", "a NUL '\\x00' in the name", "bytes \\x89PNG",
+    "b'\\x89PNG\\r\\n'", "'\\\\x00\\\\x01' escaped twice", "\\d+ matches nothing", "'\\u2028'", "\\\\server alone",
 ]  # fmt: skip
 
 

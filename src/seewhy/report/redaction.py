@@ -11,9 +11,14 @@ from typing import Final
 from seewhy.values import Json
 
 _STOP: Final = r"\s'\"<>|*?,;()\[\]{}"
-_QUOTED: Final = re.compile(r"""(?P<mark>['"])(?P<path>(?:file://)?(?:[A-Za-z]:[\\/]|[\\/]|~[\\/])[^'"\n]*)(?P=mark)""")
+_DRIVE: Final = r"[A-Za-z]:(?:\\\\?|/)"
+_SHARE: Final = r"(?<!\\)(?:\\\\(?=[\w.$-]+\\[\w$])|\\{4}(?=[\w.$-]+\\\\[\w$]))"
+"""How a network path begins, plain or with its backslashes doubled; a backslash alone is an escape, such as ``\x00``."""
+_QUOTED: Final = re.compile(
+    rf"""(?P<mark>['"])(?P<path>(?:file://)?(?:{_DRIVE}|/|~[\\/]|{_SHARE})[^'"\n]*)(?P=mark)"""
+)
 _BARE: Final = re.compile(
-    rf"(?<![\w./\\…~<])(?:file://(?:localhost)?(?=/))?(?:~|[A-Za-z]:|\\)?(?!//)[/\\](?=[\w.~$@])[^{_STOP}]*"
+    rf"(?<![\w./\\…~<])(?:file://(?:localhost)?(?=/))?(?:~[\\/]|{_DRIVE}|(?!//)/|{_SHARE})(?=[\w.~$@])[^{_STOP}]*"
 )
 
 
@@ -77,7 +82,7 @@ def is_absolute(text: str) -> bool:
     >>> is_absolute("/data"), is_absolute("C:\\\\x"), is_absolute("~/x"), is_absolute("a/b"), is_absolute("/")
     (True, True, True, False, False)
     """
-    return re.match(r"(?:file://)?(?:[A-Za-z]:[\\/]|[\\/]{1,2}|~[^\\/\s]*[\\/])[\w.~$@]", text) is not None
+    return re.match(rf"(?:file://)?(?:{_DRIVE}|//?|{_SHARE}|~[^\\/\s]*[\\/])[\w.~$@]", text) is not None
 
 
 def absolute_paths(value: Json) -> Iterator[str]:
