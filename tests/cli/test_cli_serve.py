@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from seewhy.cli.generate import generate_artifacts
 from seewhy.cli.main import seewhy
 from seewhy.report.connections import listen
 from seewhy.report.errors import DashboardError
@@ -87,6 +92,35 @@ def test_anything_but_loopback_needs_a_token_and_says_so(run: Path) -> None:
         process.wait(20)
         said = process.stderr.read() if process.stderr else ""
         assert "warning: 0.0.0.0 can be reached from other machines" in said
+
+
+@pytest.mark.slow
+def test_it_ends_at_once_during_a_question(tmp_path: Path) -> None:
+    words = "experiment=embeddings/demo splits=[test] data.counts={test:1} generate_attention=false"
+    assert generate_artifacts([*words.split(), f"output_dir={tmp_path}"]) == 0
+    asked = {"record": {"split": "test", "id": "test_00000"}, "method": "rise"}
+    body = json.dumps({**asked, "settings": {"num_masks": 10_000, "chunk_size": 1}}).encode()
+    with served(str(tmp_path), "--checkpoint", "demo:cnn", "--port", "0") as (line, process):
+        address = f"http://127.0.0.1:{port_of(line)}/live"
+        with urllib.request.urlopen(f"{address}/offers", timeout=60) as offers:
+            assert offers.status == 200
+        with ThreadPoolExecutor(1) as client:
+            answer = client.submit(status_of_post, f"{address}/ask", body)
+            time.sleep(1.0)
+            assert not answer.done()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(8) == 0
+            assert answer.result() == 503
+        assert (process.stderr.read() if process.stderr else "") == ""
+
+
+def status_of_post(address: str, body: bytes) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,13 @@ from seewhy.values import Answer, Json, Preview, RecordRow
 
 
 class PlainLive:
-    """Answers each record with its own number; ``gate`` holds answers back until it is set."""
+    """Answers each record with its own number; ``gate`` holds answers back until it is set.
+
+    Where it is not ``patient``, it makes one pass after the other until the question is at its end.
+    """
 
     def __init__(self) -> None:
+        self.patient = True
         self.gate = threading.Event()
         self.gate.set()
         self.began = threading.Semaphore(0)
@@ -49,6 +54,9 @@ class PlainLive:
         self.began.release()
         try:
             assert self.gate.wait(20)
+            while not self.patient:
+                question.patience.check()
+                time.sleep(0.01)
             if question.method == "broken":
                 raise RuntimeError("the weights in /data/ada/secret/weights.pt are broken")
             if question.method == "unknown":

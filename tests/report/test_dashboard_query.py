@@ -160,3 +160,10 @@ def test_an_address_brings_back_its_query(given: dict[str, Any]) -> None:
 def test_unknown_and_empty_words_filter_nothing() -> None:
     assert Query.read({"utm": "x", "split": " ", "low": "", "q": ""}) == Query()
     assert len(Query.read({"q": "x" * 10_000}).q) == 200
+
+
+@pytest.mark.parametrize("words", [{"page": "1_0"}, {"label": "\u0663"}, {"label": "+1"}, {"page": "1" * 10},
+                                   {"low": "0.1_0"}, {"high": "nan"}, {"low": "\u0660"}])  # fmt: skip
+def test_numbers_are_plain_digits(words: dict[str, str]) -> None:
+    with pytest.raises(DashboardError, match="SW-W01"):
+        Query.read(words)

@@ -27,9 +27,9 @@ from seewhy.values import Json
 class Dashboard:
     """A desk of two plain models, and a client of its addresses."""
 
-    def __init__(self, waiting: int = 16) -> None:
+    def __init__(self, waiting: int = 16, seconds: float = 60) -> None:
         self.models = (PlainLive(), PlainLive())
-        self.desk = LiveDesk(self.models, [plain_facts(), plain_facts()], waiting=waiting)
+        self.desk = LiveDesk(self.models, [plain_facts(), plain_facts()], waiting=waiting, seconds=seconds)
         for future in self.desk.offers():
             future.result(10)
 
@@ -94,6 +94,7 @@ def test_the_run_is_chosen_by_its_number(dashboard: Dashboard) -> None:
         ({"record": {"split": "test", "id": "1"}, "method": "p" * 5000}, "SW-W40"),
         ({"record": {"split": "test", "id": "1"}, "method": "plain", "target": 1.5}, "SW-W40"),
         ({"record": {"split": "test", "id": "1"}, "method": "plain", "settings": [1]}, "SW-W40"),
+        ({"record": {"split": "test", "id": "1"}, "method": "plain", "settings": {"chunk_size": 257}}, "SW-W46"),
         ({"record": {"split": "test", "id": "1"}, "method": "plain", "settings": {"n": 1e9}}, "SW-W46"),
         ({"record": {"split": "test", "id": "1"}, "method": "plain", "settings": {"n": {}}}, "SW-W40"),
         ({"record": {"split": "test", "id": "1"}, "method": "plain", "metrics": "deletion"}, "SW-W40"),
@@ -108,6 +109,47 @@ def test_what_is_no_question_is_refused_in_words(dashboard: Dashboard, asked: Js
     assert error_of(response)["fix"]
     assert not dashboard.models[0].asked
     assert dashboard.ask().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            '{"record": {"split": "a", "id": "b"}, "method": "plain", "settings": {"seed": NaN}}',
+            "seed must be a finite",
+        ),
+        ('{"record": {"split": "a", "id": "b"}, "method": "plain", "target": 1.5}', "target must be a class"),
+    ],
+)
+def test_what_is_wrong_is_named(dashboard: Dashboard, asked: str, words: str) -> None:
+    response = dashboard.client.post("/live/ask", content=asked)
+    assert (response.status_code, error_of(response)["code"]) == (400, "SW-W40")
+    assert words in error_of(response)["message"]
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "+1", "-1"])
+def test_a_run_is_named_in_plain_digits(dashboard: Dashboard, number: str) -> None:
+    assert dashboard.client.get("/live/records", params={"run": number}).status_code == 400
+
+
+def test_the_question_of_who_leaves_ends_at_the_next_pass(dashboard: Dashboard) -> None:
+    model = dashboard.models[0]
+    model.patient = False
+    body = json.dumps({"record": {"split": "test", "id": "2"}, "method": "plain"}).encode()
+    run_alone(_leaves(dashboard.app, body))
+    model.patient = True
+    assert dashboard.ask(3).json()["id"] == "3"
+    assert dashboard.desk.worker.open == 0
+
+
+def test_a_question_that_takes_too_long_is_told_so() -> None:
+    dashboard = Dashboard(seconds=0.2)
+    dashboard.models[0].patient = False
+    response = dashboard.ask()
+    assert (response.status_code, error_of(response)["code"]) == (504, "SW-W56")
+    dashboard.models[0].patient = True
+    assert dashboard.ask().status_code == 200
+    dashboard.desk.close()
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"NaN"])

@@ -10,6 +10,7 @@ import pytest
 
 from seewhy.report.live import LiveError
 from seewhy.report.live_worker import Worker
+from seewhy.report.patience import Patience
 
 
 @pytest.fixture
@@ -56,6 +57,50 @@ def test_who_leaves_gives_the_place_to_the_next(worker: Worker) -> None:
     for one in (first, stays, next_one):
         one.result(10)
     assert ran == ["stays", "next"]
+
+
+def test_a_question_that_is_left_while_it_is_answered_hears_of_it(worker: Worker) -> None:
+    began, patience = threading.Event(), Patience()
+    running = worker.submit(lambda: began.set() or passes(patience), patience)
+    assert began.wait(10)
+    worker.leave(running)
+    with pytest.raises(LiveError, match="SW-W45"):
+        running.result(10)
+    assert worker.submit(lambda: 5).result(10) == 5
+
+
+def test_a_question_has_its_seconds_from_when_its_turn_comes(worker: Worker) -> None:
+    now = [0.0]
+    gate, patience = threading.Event(), Patience(60, clock=lambda: now[0])
+    first = worker.submit(lambda: gate.wait(10))
+    second = worker.submit(patience.check, patience)
+    now[0] = 100.0
+    gate.set()
+    assert first.result(10)
+    assert second.result(10) is None
+    now[0] = 160.0
+    patience.check()
+    now[0] = 160.5
+    with pytest.raises(LiveError, match="longer than 60 seconds"):
+        patience.check()
+
+
+def test_a_closed_worker_ends_the_question_being_answered() -> None:
+    worker, began, patience = Worker(), threading.Event(), Patience()
+    running = worker.submit(lambda: began.set() or passes(patience), patience)
+    assert began.wait(10)
+    worker.close()
+    with pytest.raises(LiveError, match="closing"):
+        running.result(10)
+    assert worker.join(10)
+
+
+def passes(patience: Patience) -> None:
+    """A model that goes on until it is told not to."""
+    pause = threading.Event()
+    for _ in range(1000):
+        patience.check()
+        pause.wait(0.01)
 
 
 def test_a_closed_worker_cancels_what_waits_and_takes_nothing() -> None:

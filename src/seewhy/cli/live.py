@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
+from seewhy.cli.live_adapter import Watch, WatchedAdapter
 from seewhy.cli.live_asking import Asking, Found, same_inputs
 from seewhy.cli.live_data import NO_DATA, live_dataset, picture_recipe
 from seewhy.cli.live_model import LoadedModel, load_live_model
@@ -91,6 +92,7 @@ class LiveModel:
         self.told, self.module = told, loaded.module
         self._loaded, self._dataset = loaded, dataset
         self._subjects = Subjects(dataset, NO_DATA, recipe)
+        self._watch = Watch()
         self._adapters: dict[tuple[object, ...], Adapter] = {}
         self.same_weights = weights_fingerprint(self.module) == told.fingerprint.get("weights")
         self._example = self._first_adapter()
@@ -125,7 +127,12 @@ class LiveModel:
         return {"width": width, "height": height, "notes": list(loaded.notes)}
 
     def ask(self, question: Question) -> Answered:
-        """The answer to one question; raises ``SeewhyError`` for what cannot be asked."""
+        """The answer to one question; raises ``SeewhyError`` for what cannot be asked, and ``LiveError`` SW-W45 or SW-W56
+        at the next pass once its patience is at its end."""
+        with self._watch.over(question.patience):
+            return self._answered(question)
+
+    def _answered(self, question: Question) -> Answered:
         if question.image is not None:
             subject = self._subjects.image(question.image)
         elif question.record is not None:
@@ -141,7 +148,7 @@ class LiveModel:
             "title": self.told.title,
             "weights": self._weights(),
             "layers": found.layers,
-            "target": found.target,
+            "target": found.target if found.about_class else None,
             "notes": [*adapter.notes, *self._data()["differs"]],
             "metrics": list(question.metrics),
         }
@@ -183,8 +190,8 @@ class LiveModel:
         key = tuple((name, *tensor.shape) for name, tensor in example.items())
         if key not in self._adapters:
             known = self.told.fingerprint
-            adapter = Adapter(
-                self.module, example,
+            adapter = WatchedAdapter(
+                self._watch, self.module, example,
                 headless=self._loaded.headless or self.told.headless,
                 precision=known.get("precision", "32"),
                 frames_first=tuple(known.get("frames_first", ())),

@@ -21,7 +21,7 @@ from seewhy.explain.explained import record_of
 from seewhy.explain.head import head_of
 from seewhy.explain.reading import Reading
 from seewhy.methods.ask import Asked
-from seewhy.methods.scale import contributes_of, scale_of
+from seewhy.methods.scale import about_class_of, contributes_of, scale_of
 from seewhy.metrics.case import Case
 from seewhy.metrics.controls import CONTROLS, controlled
 from seewhy.metrics.grading import grade
@@ -31,8 +31,9 @@ from seewhy.pipeline.questions import UNDEFINED
 from seewhy.pipeline.regions import NO_MASK, regions_of
 from seewhy.pipeline.subjects import MetricAsked, Subject, key_of
 from seewhy.registry import METHODS, METRICS
-from seewhy.report.live import Question
+from seewhy.report.live import LiveError, Question
 from seewhy.report.live_record import MAP
+from seewhy.report.map_units import COMPONENT, INNER, NOISE, attention_unit, class_unit
 from seewhy.report.run_facts import GRADES
 from seewhy.values import Answer, Json, SeewhyError
 
@@ -49,6 +50,7 @@ class Found:
     probabilities: np.ndarray[Any, np.dtype[np.float32]] | None = None
     layers: dict[str, str] = field(default_factory=dict)
     target: int | None = None
+    about_class: bool = True
 
     @property
     def predicted(self) -> int | None:
@@ -78,7 +80,8 @@ class Asking:
         found = Found(probabilities=self._probabilities(outputs), layers=dict(asked.layers_of(probe)))
         index = getattr(settled, "index", None)
         found.target = index[0] if isinstance(index, tuple) else index
-        self._add_maps(found, asked, attribution)
+        found.about_class = about_class_of(asked.method, asked.settings)
+        self._add_maps(found, asked, attribution, probe)
         if metrics:
             case = Probe(self.adapter, [settled])
             self._add_grades(found, asked, metrics, self._cases(case, inputs, attribution, asked))
@@ -105,8 +108,9 @@ class Asking:
     def _several(self) -> bool:
         return len(self.adapter.spatial_inputs) > 1
 
-    def _add_maps(self, found: Found, asked: Asked, attribution: Attribution) -> None:
-        classes = () if found.target is None else (found.target,)
+    def _add_maps(self, found: Found, asked: Asked, attribution: Attribution, probe: Probe) -> None:
+        index = found.target if found.about_class else None
+        classes = () if index is None else (index,)
         scale = scale_of(asked.method, asked.settings)
         for name, maps in record_of(attribution, 0).maps.items():
             layer = found.layers.get(name)
@@ -115,7 +119,9 @@ class Asking:
             found.answers[key] = Answer(maps.detach().float().cpu().numpy(), classes)
             found.questions[key] = {
                 "kind": MAP, "method": asked.method.name, "layer": layer, "scale": scale, "inputs": [name],
-                "unit": _unit(asked.method.signed, found.target, scale),
+                "unit": class_unit(index, scale=scale, signed=attribution.signed)
+                if found.about_class
+                else _unit_without_class(asked, probe, name),
             }  # fmt: skip
 
     def _cases(
@@ -161,13 +167,13 @@ class Asking:
                         found.facts[f"{UNDEFINED}{key}"] = reason
 
 
-def _unit(signed: bool, target: int | None, scale: str) -> str:
-    """What a value of a map is, in words for its legend."""
-    if scale == "magnitude":
-        return "size of the effect on the score"
-    if target is None:
-        return "pull on the outputs"
-    return "evidence for this class" if signed else "attention, or evidence without a sign"
+def _unit_without_class(asked: Asked, probe: Probe, name: str) -> str:
+    """What a value of a map is that asks about no class."""
+    if asked.method.needs_attention:
+        return attention_unit(asked.attention(probe)[name].query)
+    if "activations" in asked.method.reads:
+        return COMPONENT
+    return INNER if "of" in asked.method.settings else NOISE
 
 
 def _grade(asked: MetricAsked, case: Case, told: bool) -> tuple[float, str]:
@@ -176,6 +182,8 @@ def _grade(asked: MetricAsked, case: Case, told: bool) -> tuple[float, str]:
         return float("nan"), NO_MASK
     try:
         found = grade(asked.name, case)
+    except LiveError:
+        raise
     except SeewhyError as error:
         return float("nan"), f"[{error.code}] {error.message}"
     value, reason = float(found.values[0]), found.reasons[0]

@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from inspect import Parameter
 from typing import Any
 
+from seewhy.capture.probe import Probe
+from seewhy.explain.head import head_of
 from seewhy.explain.suitable import why_not
+from seewhy.methods.ask import Asked
 from seewhy.metrics.rehearsal import why_no_metric
 from seewhy.metrics.usual import usual_metrics
 from seewhy.models.adapter import Adapter
 from seewhy.models.layers import Layer, candidates
-from seewhy.registry import METHODS, METRICS
+from seewhy.registry import METHODS, METRICS, Method
 from seewhy.values import Json, LayerError, SeewhyError
 
+TRIED = ("deeplift", "fullgrad", "guided_backprop", "guided_gradcam")
+"""Methods that refuse what their rules do not cover, which is known once they were asked."""
 LIBRARIES = ("external",)
 """Methods that stand for a library, whose own methods a form cannot know."""
 
@@ -23,11 +28,24 @@ def methods_of(adapter: Adapter) -> list[Json]:
     return [
         {
             "name": name, "purpose": method.purpose, "layer": method.needs_layer, "cite": method.cite,
-            "settings": list(_settings(method.settings)), "why_not": why_not(adapter, method),
+            "settings": list(_settings(method.settings)), "why_not": why_not(adapter, method) or _tried(adapter, method),
         }
         for name, method in METHODS.items()
         if name not in LIBRARIES
     ]  # fmt: skip
+
+
+def _tried(adapter: Adapter, method: Method) -> str:
+    """Why a method that only its answer can tell of refuses this model, found by asking it about one record."""
+    if method.name not in TRIED:
+        return ""
+    one = {name: tensor[:1] for name, tensor in adapter.example.items()}
+    target = head_of(adapter).question([None])
+    try:
+        Asked(method.name)(Probe(adapter, [target]), one)
+    except SeewhyError as error:
+        return error.message
+    return ""
 
 
 def _settings(known: dict[str, Any]) -> Iterator[Json]:

@@ -38,6 +38,9 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
         "--experiment", metavar="NAME", help="the experiment that the run was made by, in place of --model"
     )
     live.add_argument("--config-dir", metavar="DIR", help="with --experiment: your configurations (default: configs)")
+    live.add_argument(
+        "--question-seconds", type=float, metavar="N", help="how long one question may take (default: 60)"
+    )
     live.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
 
 
@@ -84,8 +87,11 @@ def live_desk(
             fix="give one --checkpoint for each run, in the order of the runs",
         )  # fmt: skip
     from seewhy.cli.live import LiveOptions, open_live
-    from seewhy.report.live_desk import LiveDesk
+    from seewhy.report.live_desk import SECONDS, LiveDesk
 
+    seconds = SECONDS if asked.question_seconds is None else asked.question_seconds
+    if not seconds > 0:
+        raise LiveError("SW-W57", f"--question-seconds is above 0, came {seconds:g}", fix="leave it out for 60 seconds")
     settings = assignments(data, DATA)
     models = [
         open_live(
@@ -96,7 +102,7 @@ def live_desk(
         )
         for directory, checkpoint in zip(directories, asked.checkpoint, strict=False)
     ]
-    return LiveDesk(models, facts[: len(models)])
+    return LiveDesk(models, facts[: len(models)], seconds=seconds)
 
 
 def _model(asked: argparse.Namespace) -> ModelRequest | None:
@@ -115,8 +121,9 @@ def _require_no_options(asked: argparse.Namespace, data: Sequence[str]) -> None:
     given = {
         "--data-root": asked.data_root, "--model": asked.model, "--experiment": asked.experiment,
         "data.key=value": data, "--model-arg": asked.model_arg, "--num-classes": asked.num_classes,
+        "--question-seconds": asked.question_seconds,
     }  # fmt: skip
-    named = [name for name, value in given.items() if value]
+    named = [name for name, value in given.items() if value not in (None, [], ())]
     if named:
         raise LiveError(
             "SW-W54", f"{', '.join(named)} say what model is asked, but no checkpoint was given",

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 from seewhy.cli.live_options import add_live_options, live_desk, runs_and_data
 
 if TYPE_CHECKING:
+    import socket
+
+    from uvicorn import Config
+
     from seewhy.report.dashboard_run import DashboardRun
+    from seewhy.report.live_desk import LiveDesk
 
 PORT = 8700
+QUIET_SECONDS = 1.0
+LAST_SECONDS = 30.0
 
 
 def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,10 +71,10 @@ def run_serve(asked: argparse.Namespace) -> int:
         app = create_app(runs, port=port, hosts=allowed_hosts(asked.host, port, asked.name), token=token, live=desk)
         _announce(asked, len(runs), port, token, open_to_all)
         try:
-            return _serve(server_config(app), listening)
+            return _serve(server_config(app), listening, desk)
         finally:
             if desk is not None:
-                desk.close()
+                _end(desk)
 
 
 def _opened(directories: Sequence[Path], include_paths: bool) -> list[DashboardRun]:
@@ -104,10 +111,24 @@ def _announce(asked: argparse.Namespace, count: int, port: int, token: str | Non
         webbrowser.open(address)
 
 
-def _serve(config: object, listening: object) -> int:
+def _serve(config: Config, listening: socket.socket, desk: LiveDesk | None) -> int:
     import uvicorn
 
-    server = uvicorn.Server(config)  # type: ignore[arg-type]
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if desk is not None:
+                desk.close()  # first, so that whoever waits for an answer hears of it
+            await super().shutdown(sockets)
+
     with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listening])  # type: ignore[list-item]
+        Server(config).run(sockets=[listening])
     return 0
+
+
+def _end(desk: LiveDesk) -> None:
+    """Wait until the model is out of its pass: a thread in the midst of one cannot end with the interpreter."""
+    desk.close()
+    if not desk.worker.join(QUIET_SECONDS):
+        print("waiting for the model's last pass; Ctrl-C again leaves it", file=sys.stderr, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            desk.worker.join(LAST_SECONDS)

@@ -19,6 +19,7 @@ from seewhy.registry import method
     "random",
     asks=True,
     signed=False,
+    asks_about_class=False,
     cite="Adebayo et al. 2018, arXiv:1810.03292: the control that any explanation must be told apart from",
     also=("random_map",),
 )

@@ -47,6 +47,22 @@ def contributes_of(method: Method, settings: Mapping[str, Any] = MappingProxyTyp
     return all(_contributes_inner(one) for one in inner)
 
 
+def about_class_of(method: Method, settings: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether another class can have another map; of a method over other methods, whether it can of one of theirs.
+
+    >>> about_class_of(METHODS["rollout"]), about_class_of(METHODS["smoothgrad"], {"of": "eigencam"})
+    (False, False)
+    """
+    inner = _inner(method, settings)
+    return any(_about_class_inner(one) for one in inner) if inner else method.about_class
+
+
+def _about_class_inner(inner: Any) -> bool:
+    if isinstance(inner, Asked):
+        return about_class_of(inner.method, inner.settings)
+    return about_class_of(METHODS[inner]) if isinstance(inner, str) else True
+
+
 def _inner(method: Method, settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """The methods that a method is about, if any."""
     inner = settings.get("of", method.settings.get("of"))

@@ -36,7 +36,8 @@ class Method:
 
     ``contributes`` says what a value claims: that the place adds so much to the score, or (False) that the score would
     change by so much for each unit by which the input changed there. The second is a claim about the first only when
-    multiplied by how far the input is from what would replace it.
+    multiplied by how far the input is from what would replace it. ``asks_about_class`` is False of a method that asks
+    the model, but not about a class.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Method:
     libraries: tuple[str, ...] = ()
     share_by: ShareBy = "nothing"
     contributes: bool = True
+    asks_about_class: bool = True
+
+    @property
+    def about_class(self) -> bool:
+        """Whether another class can have another map: not where only activations or attention are read."""
+        return self.asks_about_class and (not self.reads or not set(self.reads) <= {"activations", "attention"})
 
     @property
     def purpose(self) -> str:
@@ -129,6 +136,7 @@ def method(
     libraries: tuple[str, ...] = (),
     share_by: ShareBy | None = None,
     contributes: bool = True,
+    asks_about_class: bool = True,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as an attribution method and return it unchanged.
 
@@ -138,7 +146,7 @@ def method(
     shared = share_by or by_default
 
     def register(function: Function) -> Function:
-        facts = (reads, asks, signed, linear, channels, cite, also, libraries, shared, contributes)
+        facts = (reads, asks, signed, linear, channels, cite, also, libraries, shared, contributes, asks_about_class)
         METHODS.add(Method(name, function, *facts))
         return function
 

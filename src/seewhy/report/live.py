@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from seewhy.values import Json, RecordRow, SeewhyError
-
-
-class LiveError(SeewhyError):
-    """A question cannot be put to a model that is asked while people look. Codes ``SW-W..``."""
+from seewhy.report.patience import LiveError as LiveError
+from seewhy.report.patience import Patience
+from seewhy.values import Json, RecordRow
 
 
 @dataclass(frozen=True)
 class Question:
     """One question: a record of the data set (split and id) or the bytes of a picture; method, layer, class, metrics.
 
-    ``layer`` is the method's default and ``target`` the predicted class where None.
+    ``layer`` is the method's default and ``target`` the predicted class where None. ``patience`` is looked at before
+    each pass through the model.
     """
 
     method: str
@@ -27,6 +26,7 @@ class Question:
     target: int | str | None = None
     settings: Mapping[str, Json] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    patience: Patience = field(default_factory=Patience, compare=False)
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,5 @@ class Live(Protocol):
         ...
 
     def ask(self, question: Question) -> Answered:
-        """The answer; raises ``SeewhyError`` for what cannot be asked."""
+        """The answer; raises ``SeewhyError`` for what cannot be asked, and once the question's patience is at its end."""
         ...

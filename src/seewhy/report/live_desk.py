@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -14,13 +14,16 @@ from seewhy.report.live_images import MOST_BYTES, Images, too_large
 from seewhy.report.live_question import checked_run, question_of, run_of
 from seewhy.report.live_record import live_record_json
 from seewhy.report.live_worker import WAITING, Worker
+from seewhy.report.patience import Patience
 from seewhy.report.redaction import Redactor
 from seewhy.report.run_facts import Facts
 from seewhy.values import Json, SeewhyError
 
 SUGGESTED: Final = 20
-BUSY, TOO_LARGE, UNEXPECTED = "SW-W45", "SW-W44", "SW-W59"
-STATUS: Final = {BUSY: 503, TOO_LARGE: 413, UNEXPECTED: 500}
+SECONDS: Final = 60.0
+"""How long one question may take, unless the server was started with another number."""
+BUSY, TOO_LARGE, TOO_LONG, UNEXPECTED = "SW-W45", "SW-W44", "SW-W56", "SW-W59"
+STATUS: Final = {BUSY: 503, TOO_LARGE: 413, TOO_LONG: 504, UNEXPECTED: 500}
 """The status of an answer by the code of its error; 400 for all others."""
 
 logger = logging.getLogger(__name__)
@@ -41,9 +44,13 @@ class LiveDesk:
         models: one for each run, in their order.
         facts: what the runs say of themselves.
         waiting: how many questions may be open at once.
+        seconds: how long one question may take once its turn has come.
     """
 
-    def __init__(self, models: Sequence[Live], facts: Sequence[Facts], *, waiting: int = WAITING) -> None:
+    def __init__(
+        self, models: Sequence[Live], facts: Sequence[Facts], *, waiting: int = WAITING, seconds: float = SECONDS
+    ) -> None:
+        self._seconds = seconds
         self._models, self._facts = tuple(models), tuple(facts)
         self.images = Images()
         self.worker = Worker(waiting)
@@ -61,9 +68,9 @@ class LiveDesk:
     def asked(self, asked: Json) -> Future[Json]:
         """A question in the queue; its answer is a RECORD. ``LiveError`` for what is no question, or one too many."""
         run = run_of(asked, self.runs)
-        question = question_of(asked, self.images)
+        question = replace(question_of(asked, self.images), patience=Patience(self._seconds))
         model, facts = self._models[run], self._facts[run]
-        return self.worker.submit(lambda: live_record_json(model.ask(question), facts))
+        return self.worker.submit(lambda: live_record_json(model.ask(question), facts), question.patience)
 
     def looked(self, content: bytes, run: Json) -> Future[Json]:
         """A dropped picture, opened once and then kept; its answer names it by a handle."""
@@ -98,5 +105,5 @@ class LiveDesk:
         return Told(STATUS.get(error.code, 400), {"error": body})
 
     def close(self) -> None:
-        """Take no more questions."""
+        """Take no more questions, and end the one being answered at the model's next pass."""
         self.worker.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,7 +15,9 @@ LONGEST: Final = 4096
 """The longest name that is read; what is longer is no name."""
 MOST_METRICS: Final = 16
 LARGEST: Final = 10_000
-"""The largest number that a page may set, lest one question keep the model for hours."""
+"""The largest number that a page may set."""
+LARGEST_AT_ONCE: Final = 256
+"""The most copies of a record that a page may put into one pass, which nothing can stop."""
 
 
 def run_of(asked: Json, runs: int) -> int:
@@ -84,7 +87,9 @@ def _text(name: str, value: Json) -> str | None:
 def _target(value: Json) -> int | str | None:
     if value is None or type(value) is int:
         return value
-    return _text("target", value)
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise _wrong("target", "a class, by its number or its name,", value)
+    return value
 
 
 def _settings(value: Json) -> dict[str, Json]:
@@ -99,9 +104,12 @@ def _setting(name: str, value: Json) -> Json:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        if not abs(value) <= LARGEST:
+        if not math.isfinite(value):
+            raise _wrong(name, "a finite number", value)
+        most = LARGEST_AT_ONCE if name == "chunk_size" else LARGEST
+        if abs(value) > most:
             raise LiveError(
-                "SW-W46", f"{name} is larger than a page may ask for ({LARGEST})",
+                "SW-W46", f"{name} is larger than a page may ask for ({most})",
                 fix="ask for less here; `seewhy explain --set` has no such limit",
             )  # fmt: skip
         return value

@@ -12,6 +12,8 @@ from seewhy.report.jinja import json_text
 from seewhy.report.live import LiveError
 from seewhy.report.live_desk import BUSY, LiveDesk, Told
 from seewhy.report.live_images import MOST_BYTES
+from seewhy.report.live_worker import CLOSING, LEFT
+from seewhy.report.query import is_whole
 from seewhy.values import Json, SeewhyError
 
 if TYPE_CHECKING:
@@ -77,18 +79,22 @@ def _safe(desk: LiveDesk, handle: Callable[[Request], Awaitable[Response]]) -> C
 
 
 async def _result(desk: LiveDesk, future: Future[Any], request: Request, *, shared: bool = False) -> Any:
-    """The answer when it is there, or what it met in words; who leaves gives the place in the queue to the next, unless
-    the answer is shared."""
+    """The answer when it is there, or what it met in words; who leaves ends the question, unless the answer is shared.
+
+    Where the server closes, nobody waits for the end of a pass through a model.
+    """
     waiting = asyncio.wrap_future(future)
     waiting.add_done_callback(_heard)
     while not waiting.done():
         await asyncio.wait({waiting}, timeout=LOOK_SECONDS)
+        if not waiting.done() and desk.worker.closed:
+            raise LiveError(BUSY, CLOSING, fix="start it again, then ask again")
         if not waiting.done() and await request.is_disconnected():
             if not shared:
-                future.cancel()
-            raise LiveError(BUSY, "nobody waits for the answer any more", fix="ask again")
+                desk.worker.leave(future)
+            raise LiveError(BUSY, LEFT, fix="ask again")
     if waiting.cancelled():
-        raise LiveError(BUSY, "the server is closing", fix="start it again, then ask again")
+        raise LiveError(BUSY, CLOSING, fix="start it again, then ask again")
     error = waiting.exception()
     return waiting.result() if error is None else desk.told(error)
 
@@ -101,7 +107,7 @@ def _heard(waiting: asyncio.Future[Any]) -> None:
 
 def _run(request: Request) -> Json:
     text = request.query_params.get("run", "0")
-    return int(text) if text.isdecimal() and len(text) < 6 else text
+    return int(text) if is_whole(text) else text
 
 
 def _answer(told: Json | Told) -> Response:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from seewhy.report.errors import DashboardError
-from seewhy.report.record_table import NO_CLASS, STATES
+from seewhy.report.record_table import STATES
 from seewhy.values import nearest
 
 LONGEST_TEXT = 200
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 SORTS = {
     "interesting": "failed, wrong, then unsure",
@@ -72,12 +75,18 @@ class Query:
         return bool(replace(self, sort="interesting", page=1) != Query())
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in up to nine plain digits; Python reads more than that as one.
+
+    >>> is_whole("12"), is_whole("1_0"), is_whole("-1"), is_whole("\u0663"), is_whole("")
+    (True, False, False, False, False)
+    """
+    return _DIGITS.fullmatch(text) is not None
+
+
 def _whole(name: str, text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = NO_CLASS
-    if not (1 if name == "page" else -1) <= value <= 10**9:
+    value = int(text) if is_whole(text.removeprefix("-")) else -2
+    if value < (1 if name == "page" else -1):
         raise DashboardError(
             "SW-W01", f"{name} is a whole number{' from 1' if name == 'page' else ''}, came {text[:40]!r}",
             fix=f"leave {name} out or correct it",
@@ -86,10 +95,7 @@ def _whole(name: str, text: str) -> int:
 
 
 def _share(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not 0 <= value <= 1:
         raise DashboardError(
             "SW-W01", f"{name} is a confidence from 0 to 1, came {text[:40]!r}", fix=f"leave {name} out or correct it"

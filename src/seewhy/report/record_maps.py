@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from seewhy.report.map_codes import Scale
+from seewhy.report.map_units import attention_unit, class_unit
 from seewhy.report.run_facts import Facts
 from seewhy.values import Answer, Preview, RecordRow
 
@@ -98,7 +99,7 @@ def _class_maps(key: str, spec: Mapping[str, Any], answer: Answer, row: RecordRo
             rank = (TRUE, 0)
         else:
             rank = (OTHER_CLASS, places[index] if 0 <= index < len(places) else index)
-        unit = "pull on the embedding's norm" if index is None else "evidence for this class"
+        unit = class_unit(index)
         for name in spec.get("inputs") or [_only_input(row)]:
             yield FoundMap(
                 key, str(spec.get("method")), spec.get("layer"), name, index, "", "positive", unit, raw, rank
@@ -107,7 +108,7 @@ def _class_maps(key: str, spec: Mapping[str, Any], answer: Answer, row: RecordRo
 
 def _attention_maps(key: str, spec: Mapping[str, Any], answer: Answer, row: RecordRow) -> Iterator[FoundMap]:
     name = spec.get("input") or _only_input(row)
-    unit = f"attention paid by {'the class token' if spec.get('query') == 'class token' else 'all patches'}"
+    unit = attention_unit(spec.get("query"))
     method = str(spec.get("method"))
     if method == "rollout":
         yield FoundMap(key, method, None, name, None, "", "positive", unit, answer.values, (ROLLOUT, 0))
