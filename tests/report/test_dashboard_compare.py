@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from dashboard_samples import FINGERPRINT, client_of, explained, failed, write_rows
 
+from seewhy.report.class_matching import Matching, match_classes
 from seewhy.report.compare import Comparison, compare_tables
 from seewhy.report.index import RunIndex
 from seewhy.report.record_table import RecordTable
@@ -85,6 +87,62 @@ def test_accuracies_are_of_records_that_both_could_judge(roots: tuple[Path, Path
     assert [(one["index"], one["change"]) for one in found.classes] == [(1, -0.5), (2, 0.0), (0, 0.5)]
 
 
+def with_names(root: Path, *names: str) -> Path:
+    (root / "about.json").write_text(json.dumps({"class_names": names, "labels_match": True}))
+    return root
+
+
+def test_classes_are_matched_by_name_and_each_run_is_told_in_its_own(tmp_path: Path) -> None:
+    """The second run numbers cat and dog the other way round: 1 there is 0 here."""
+    ours = [explained("same", 0, label=0, predicted=0), explained("other", 1, label=0, predicted=1)]
+    theirs = [explained("same", 0, label=1, predicted=1), explained("other", 1, label=1, predicted=2)]
+    first = with_names(write_rows(tmp_path / "first", ours), "cat", "dog")
+    second = with_names(write_rows(tmp_path / "second", theirs), "dog", "cat", "cow")
+    text = client_of(first, second).get("/compare?a=0&b=1").text
+    rows = re.findall(r'<a href="/compare/records/\d+\?a=0&amp;b=1">([^<]+)</a>.*?</tr>', text)
+    assert rows == ["other"]
+    assert "<td>dog (1), 75.0 %</td><td>cow (2), 75.0 %</td>" in text
+    assert "<td>cat (0)</td>" in text
+    assert "Classes are matched by name, since the runs number them otherwise; only in the second run: cow." in text
+    found = re.search(
+        r'id="page">(.*?)</script>', client_of(first, second).get("/compare/records/0?a=0&b=1").text, re.S
+    )
+    assert found is not None
+    names = [side["run"]["class_names"] for side in json.loads(found[1])["sides"]]
+    assert names == [["cat", "dog"], ["dog", "cat", "cow"]]
+
+
+def test_equal_names_in_the_same_order_need_no_words(tmp_path: Path) -> None:
+    roots = [with_names(write_rows(tmp_path / name, [explained("a")]), "cat", "dog") for name in ("a", "b")]
+    assert "matched by" not in client_of(*roots).get("/compare").text
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "seen", "known", "words"),
+    [
+        (None, None, (2, 9), True, "Neither run has class names"),
+        (("a", "b"), None, (2, 2), True, "The second run has no class names: classes are matched by number."),
+        (None, ("a", "b"), (3, 2), False, "the first has no class names, and more classes"),
+        (("a", "a"), ("a", "b"), (2, 2), False, "have one name"),
+        (("a", "a"), ("a", "a"), (2, 2), True, ""),
+        (("a", "b"), ("c", "d"), (2, 2), True, "no class in common"),
+    ],
+)
+def test_what_is_not_known_of_the_classes_is_said(
+    first: Any, second: Any, seen: tuple[int, int], known: bool, words: str
+) -> None:
+    found = match_classes(first, second, first_seen=seen[0], second_seen=seen[1])
+    assert found.known is known
+    assert words in found.words
+    assert bool(found.words) == bool(words)
+
+
+def test_where_classes_cannot_be_matched_no_prediction_is_another_one(roots: tuple[Path, Path]) -> None:
+    first, second = tables(roots)
+    found = compare_tables(first, second, Matching(known=False))
+    assert found.counts == {"broken": 1, "fixed": 1, "other": 0, "failed": 1, "same": 3}
+
+
 def test_runs_without_a_common_record_have_no_pairs(tmp_path: Path) -> None:
     roots = write_rows(tmp_path / "a", [explained("a")]), write_rows(tmp_path / "b", [explained("b")])
     found = compare_tables(*tables(roots))
@@ -115,7 +173,7 @@ def test_a_pair_carries_both_records(roots: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [("a=7", 404), ("b=-1", 400), ("a=x", 400), ("kind=same", 400), ("page=99999", 200), ("page=9999999", 400),
+    [("a=7", 404), ("b=-1", 400), ("a=x", 400), ("kind=same", 400), ("page=99999", 200), ("page=9999999999", 400),
      ("a=0&b=0", 200)],
 )  # fmt: skip
 def test_odd_addresses_are_answered_in_words(roots: tuple[Path, Path], words: str, status: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.report.class_matching import Matching
 from seewhy.report.record_table import FAILED, NO_CLASS, RIGHT, WRONG, Integers, Mask, RecordTable
 from seewhy.store.keys import difference
 from seewhy.values import Json
@@ -55,10 +56,14 @@ class Comparison:
         return float(known.mean()) if len(known) else None
 
 
-def compare_tables(first: RecordTable, second: RecordTable) -> Comparison:
-    """Every record that both have; what changed most comes first: failed, broken, fixed, other, then by the shift."""
+def compare_tables(first: RecordTable, second: RecordTable, classes: Matching | None = None) -> Comparison:
+    """Every record that both have; what changed most comes first: failed, broken, fixed, other, then by the shift.
+
+    ``classes`` says which class of the second is which of the first: the same number if None. Where that is not known,
+    no prediction is told to be another one.
+    """
     ours, theirs = _pairs(first, second)
-    kind = _kinds(first, second, ours, theirs)
+    kind = _kinds(first, second, ours, theirs, classes or Matching())
     shift = second.confidence[theirs] - first.confidence[ours]
     rank = np.searchsorted(np.sort(np.asarray(_ORDER)), kind)
     places = np.asarray([_ORDER.index(name) for name in sorted(_ORDER)])[rank] if len(kind) else rank
@@ -96,9 +101,11 @@ def _names(table: RecordTable) -> list[tuple[str, str]]:
     return list(zip(splits, table.ids.to_pylist(), strict=True))
 
 
-def _kinds(first: RecordTable, second: RecordTable, ours: Integers, theirs: Integers) -> NDArray[np.str_]:
+def _kinds(
+    first: RecordTable, second: RecordTable, ours: Integers, theirs: Integers, classes: Matching
+) -> NDArray[np.str_]:
     before, now = first.state[ours], second.state[theirs]
-    changed = first.predicted[ours] != second.predicted[theirs]
+    changed = (first.predicted[ours] != classes.in_first(second.predicted[theirs])) & classes.known
     failed = (before == FAILED) != (now == FAILED)
     both = (before != FAILED) & (now != FAILED)
     cases = [

@@ -6,11 +6,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from seewhy.report.class_matching import Matching, match_classes
 from seewhy.report.compare import KINDS, Comparison, compare_tables, what_changed
 from seewhy.report.dashboard_frame import Frame, class_words
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.errors import DashboardError
 from seewhy.report.index import View
+from seewhy.report.query import is_whole
 from seewhy.report.record_table import NO_CLASS
 from seewhy.values import Json
 
@@ -31,7 +33,7 @@ class ComparePages:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._held: dict[tuple[int, int], tuple[tuple[int, int], Comparison]] = {}
+        self._held: dict[tuple[int, int], tuple[Any, Comparison]] = {}
 
     def page(self, request: Request) -> Response:
         """What differs between two runs, and the records that came out otherwise."""
@@ -46,13 +48,16 @@ class ComparePages:
         shown = places[(page - 1) * PER_PAGE : page * PER_PAGE]
         before, after = [run.facts().manifest.fingerprint for run in (first, second)]
         lines, redact = what_changed(before, after), first.redactor()
-        names = first.class_names()
         return self._frame.page(
             "dashboard_compare.html", "compare", heading="Two runs side by side", first=first, second=second,
             titles=(first.title(), second.title()), changed=[_DIGEST.sub(r"\1…", redact(line)) for line in lines],
             found=found, kinds=KINDS, kind=kind, page=page, pages=pages, listed=len(places),
-            classes=[{**one, "name": class_words(int(one["index"]), names)} for one in found.classes[:MOST_CLASSES]],
-            rows=[_row(found, first.view(), second.view(), int(place), names, redact.name) for place in shown],
+            matching=redact(self._matching(first, second).words),
+            classes=[
+                {**one, "name": class_words(int(one["index"]), first.label_names())}
+                for one in found.classes[:MOST_CLASSES]
+            ],
+            rows=[_row(found, first, second, int(place), redact.name) for place in shown],
         )  # fmt: skip
 
     def record(self, request: Request) -> Response:
@@ -87,14 +92,27 @@ class ComparePages:
 
     def _comparison(self, first: DashboardRun, second: DashboardRun) -> Comparison:
         key, views = (first.number, second.number), (first.view(), second.view())
-        versions = (views[0].version, views[1].version)
+        versions = (views[0].version, views[1].version, first.class_names(), second.class_names())
         held = self._held.get(key)
         if held is None or held[0] != versions:
-            held = self._held[key] = (versions, compare_tables(views[0].table, views[1].table))
+            found = compare_tables(views[0].table, views[1].table, self._matching(first, second))
+            held = self._held[key] = (versions, found)
         return held[1]
 
+    @staticmethod
+    def _matching(first: DashboardRun, second: DashboardRun) -> Matching:
+        seen = [_classes_seen(run.view()) for run in (first, second)]
+        return match_classes(first.class_names(), second.class_names(), first_seen=seen[0], second_seen=seen[1])
 
-def _row(found: Comparison, ours: View, theirs: View, place: int, names: Any, named: Any) -> dict[str, Json]:
+
+def _classes_seen(view: View) -> int:
+    """One more than the largest class number that any record was predicted to have."""
+    return int(max(view.table.predicted, default=NO_CLASS)) + 1
+
+
+def _row(found: Comparison, first: DashboardRun, second: DashboardRun, place: int, named: Any) -> dict[str, Json]:
+    """A record in both runs, each prediction by the names of its own run."""
+    ours, theirs = first.view(), second.view()
     number, other = int(found.first[place]), int(found.second[place])
     shift = float(found.shift[place])
     label = int(ours.table.label[number])
@@ -103,9 +121,9 @@ def _row(found: Comparison, ours: View, theirs: View, place: int, names: Any, na
         "id": named(ours.table.ids[number].as_py()),
         "split": ours.table.splits[ours.table.split[number]],
         "kind": str(found.kind[place]),
-        "label": class_words(None if label == NO_CLASS else label, names),
-        "first": _said(ours, number, names),
-        "second": _said(theirs, other, names),
+        "label": class_words(None if label == NO_CLASS else label, first.label_names()),
+        "first": _said(ours, number, first.class_names()),
+        "second": _said(theirs, other, second.class_names()),
         "shift": None if math.isnan(shift) else shift,
     }
 
@@ -125,6 +143,6 @@ def _whole(request: Request, name: str, usual: int) -> int:
     text = request.query_params.get(name, "").strip()
     if not text:
         return usual
-    if not text.isdecimal() or len(text) > 6:
+    if not is_whole(text):
         raise DashboardError("SW-W01", f"{name} is a whole number, came {text[:40]!r}", fix=f"leave {name} out")
     return int(text)

@@ -88,6 +88,10 @@ class DashboardRun:
         except (ReportError, StoreError):
             return None
 
+    def label_names(self) -> tuple[str, ...] | None:
+        """The names of the labels: of the classes, unless the labels are of the data set's own."""
+        return self.class_names() if self.matching() else self.facts().label_names
+
     def redactor(self) -> Redactor:
         """Takes absolute paths out of texts, as the run's own facts know them."""
         try:
@@ -168,6 +172,7 @@ class DashboardRun:
             )
 
     def matching(self) -> bool:
+        """Whether labels are of the model's own classes."""
         try:
             return self.facts().labels_match
         except (ReportError, StoreError):

@@ -80,13 +80,21 @@
     return rows;
   }
 
-  /** A table of what two answers to one question differ in. */
+  /** Whether two answers predict one class: by name where both models have names, by number where neither has. */
+  function sameClass(first, second, names) {
+    if (first.predicted === null || second.predicted === null) return "";
+    if (Boolean(names[0]) !== Boolean(names[1])) return "not comparable: one model has no class names";
+    const [ours, theirs] = names[0] ? [names[0][first.predicted], names[1][second.predicted]] : [first.predicted, second.predicted];
+    return ours === theirs ? "the same class" : "another class";
+  }
+
+  /** A table of what two answers to one question differ in; `names` are each model's class names, or null. */
   seewhy.liveChanges = function (first, second, titles, names) {
-    const classOf = (record) => (record.predicted === null ? "–" : seewhy.className(record.predicted, names));
+    const classOf = (record, place) => (record.predicted === null ? "–" : seewhy.className(record.predicted, names[place]));
     const confidence = first.confidence !== null && second.confidence !== null;
     const rows = [
       ["Weights", first.live.weights.text, second.live.weights.text, ""],
-      ["Predicted", classOf(first), classOf(second), first.predicted === second.predicted ? "the same class" : "another class"],
+      ["Predicted", classOf(first, 0), classOf(second, 1), sameClass(first, second, names)],
     ];
     if (confidence) {
       const change = `${signed(100 * (second.confidence - first.confidence))} points`;
@@ -114,7 +122,7 @@
     const names = (place) => offers[place].class_names;
     const pages = records.map(() => seewhy.el("div", {}));
     const columns = records.map((record, place) => seewhy.el("div", { className: "live-answer" }, heading(record, several), told(record), pages[place]));
-    const changes = records.length > 1 ? seewhy.liveChanges(records[0], records[1], records.map((record) => record.live.title), names(0)) : null;
+    const changes = records.length > 1 ? seewhy.liveChanges(records[0], records[1], records.map((record) => record.live.title), [names(0), names(1)]) : null;
     seewhy.replace(container, changes, seewhy.el("div", { className: records.length > 1 ? "live-answers live-several" : "live-answers" }, columns));
     const views = records.map((record, place) => seewhy.recordView(pages[place], record, { class_names: names(place) }, {}));
     return () => views.forEach((view) => view.destroy());
