@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,9 @@ def test_the_map_of_embeddings_names_its_records(tmp_path: Path) -> None:
     assert told["record"] == [number_of(root, "b"), number_of(root, "a")]
     pq.write_table(table, root / "embeddings" / "projection_umap@layer3.parquet")
     assert client_of(root).get("/runs/0/map/umap@layer3.json").json()["name"] == "PCA at layer3"
+    pq.write_table(table, root / "embeddings" / "projection_pca_of_train+val@layer3.parquet")
+    told = client_of(root).get("/runs/0/map/pca_of_train+val@layer3.json").json()
+    assert told["name"] == "PCA of train+val at layer3"
     (root / "embeddings" / "projection_pca.parquet").write_bytes(b"damaged")
     assert client_of(root).get("/runs/0/map/pca.json").status_code == 500
 
@@ -287,3 +291,13 @@ def test_a_record_leads_to_questions_where_a_model_can_be_asked(root: Path) -> N
         assert client_of(root).get("/live").status_code == 404
     finally:
         desk.close()
+
+
+def test_a_run_that_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
+    root = write_rows(tmp_path / "run", [explained("a")])
+    client = client_of(root)
+    assert client.get("/runs/0").status_code == 200
+    shutil.rmtree(root)
+    answer = client.get("/runs/0/records/0.json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "SW-P01")
+    assert "the run directory run is gone" in answer.json()["error"]["message"]

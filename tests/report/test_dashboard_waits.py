@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from dashboard_samples import PORT, client_of, explained, write_rows
 from dashboard_sockets import ask, dashboard, impatient, read_answer, serving, status_of
+from own_loop import run_alone
 
 from seewhy.report.access import Access
 from seewhy.report.arrival import App, Message, Receive, Scope, Send
@@ -107,7 +108,7 @@ def test_too_many_requests_at_once_are_told_to_come_back() -> None:
         gate.set()
         await first
 
-    asyncio.run(both())
+    run_alone(both())
     assert said[0]["status"] == 503
     assert (b"retry-after", b"1") in said[0]["headers"]
 

@@ -38,6 +38,15 @@ def client_of(scope: Scope) -> str:
     return str((scope.get("client") or ("",))[0])
 
 
+def too_large(limit: int) -> str:
+    """What is said of a body above its limit.
+
+    >>> too_large(1 << 10), too_large(16 << 20)
+    ('What was sent is larger than 1 KB.', 'What was sent is larger than 16 MB.')
+    """
+    return f"What was sent is larger than {f'{limit >> 20} MB' if limit >= 1 << 20 else f'{limit / 1024:.3g} KB'}."
+
+
 class Arrivals:
     """Takes bodies before their requests are answered: ``most`` at once, ``each`` from one address."""
 
@@ -73,7 +82,7 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
         parts.append(message.get("body", b""))
         taken += len(parts[-1])
         if taken > limit:
-            raise BodyRefusedError(413, f"The request is larger than {limit} bytes.")
+            raise BodyRefusedError(413, too_large(limit))
         if not message.get("more_body", False):
             return b"".join(parts)
 

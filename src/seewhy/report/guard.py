@@ -6,7 +6,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from seewhy.report.access import Access
-from seewhy.report.arrival import App, Arrivals, BodyRefusedError, Headers, Receive, Scope, Send, awaited, client_of
+from seewhy.report.arrival import (
+    App,
+    Arrivals,
+    BodyRefusedError,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    awaited,
+    client_of,
+    too_large,
+)
 
 POLICY = (
     "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -126,7 +137,7 @@ class Guard:
             return 405, "Pages are read by GET, and questions asked by POST."
         limit = self._limits.of_body(scope["path"])
         if int(headers.get(b"content-length", [b"0"])[0]) > limit:
-            return 413, f"The request is larger than {limit} bytes."
+            return 413, too_large(limit)
         return self._access.refusal(scope["path"], headers)
 
     def _of_another_site(self, headers: Headers) -> tuple[int, str] | None:

@@ -68,9 +68,13 @@ class Facts:
         """The facts of a run directory.
 
         Raises:
-            ReportError: ``SW-P01``, the run has no manifest; ``SW-P02``, a file that describes the run is damaged.
+            ReportError: ``SW-P01``, no manifest, or the run is gone; ``SW-P02``, a file that describes it is damaged.
         """
         manifest = reader.manifest
+        if manifest is None and not reader.root.is_dir():
+            raise ReportError(
+                "SW-P01", f"the run directory {reader.root.name} is gone", fix="put it back, or name where it is now"
+            )
         if manifest is None:
             raise ReportError(
                 "SW-P01",
