@@ -116,6 +116,17 @@ def test_several_inputs_have_their_own_maps_and_shares(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_shares_without_an_order_are_not_shown_and_that_is_said(tmp_path: Path) -> None:
+    key = "shares@a,b,c"  # layers "a,b" and "c", or "a" and "b,c": nobody can tell
+    questions = {key: {**GRADCAM, "kind": "shares", "layers": {"x": "b,c", "y": "a"}}}
+    one = row("a", answers={key: Answer(np.float32([[0.25, 0.75]]), (0,))})
+    found = told(tmp_path / "run", one, questions)
+    assert found["shares"] == []
+    assert found["notes"] == [
+        "The inputs' shares of the evidence are not shown: shares@a,b,c does not say which value is of which input."
+    ]
+
+
 def test_a_layer_that_sees_two_inputs_has_a_map_for_each(tmp_path: Path) -> None:
     questions = {"gradcam@both": {**GRADCAM, "layer": "both", "inputs": ["left", "right"]}}
     one = row("a", answers={"gradcam@both": Answer(np.ones((1, 2, 2), np.float32), (0,))})

@@ -65,7 +65,7 @@ def said_of(row: RecordRow, facts: Facts) -> dict[str, Json]:
         "confidence": number(row.confidence),
         "right": right_of(row, labels_match=facts.labels_match),
         "top": top_classes(row.probabilities),
-        "notes": [redact(note) for note in row.notes],
+        "notes": [redact(note) for note in (*row.notes, *_unknown_shares(row, facts))],
         "geometry": None if row.geometry is None else row.geometry.to_json(),
         "shares": shares_json(row, facts),
     }
@@ -140,12 +140,35 @@ def shares_json(row: RecordRow, facts: Facts) -> list[dict[str, Json]]:
     for key, answer in sorted(row.answers.items()):
         spec = facts.questions.get(key, {})
         if spec.get("kind") == "shares":
-            layers: Mapping[str, str] = spec["layers"]
-            for place, values in enumerate(answer.values):
-                shares = {name: number(float(value)) for name, value in zip(layers, values, strict=True)}
+            names = inputs_of_shares(key, spec)
+            for place, values in enumerate(answer.values if names else ()):
+                shares = {name: number(float(value)) for name, value in zip(names, values, strict=True)}
                 index = answer.classes[place] if answer.classes else None
-                told.append({"question": key, "class": index, "layers": dict(layers), "shares": shares})
+                layers = {name: spec["layers"][name] for name in names}
+                told.append({"question": key, "class": index, "layers": layers, "shares": shares})
     return told
+
+
+def inputs_of_shares(key: str, spec: Mapping[str, Any]) -> list[str]:
+    """The inputs in the order of a question's shares; empty where nothing says the order.
+
+    The key names the layers in that order. The mapping of the specification does not: JSON sorts it.
+
+    >>> inputs_of_shares("shares@one,two", {"layers": {"fluid": "two", "mnv": "one"}})
+    ['mnv', 'fluid']
+    """
+    names = {layer: name for name, layer in spec["layers"].items()}
+    layers = key.partition("@")[2].split(",")
+    return [names[layer] for layer in layers] if sorted(layers) == sorted(names) else []
+
+
+def _unknown_shares(row: RecordRow, facts: Facts) -> list[str]:
+    told = [key for key in row.answers if facts.questions.get(key, {}).get("kind") == "shares"]
+    return [
+        f"The inputs' shares of the evidence are not shown: {key} does not say which value is of which input."
+        for key in told
+        if not inputs_of_shares(key, facts.questions[key])
+    ]
 
 
 def grades_json(row: RecordRow, facts: Facts) -> list[dict[str, Json]]:
