@@ -27,6 +27,9 @@ _DEFAULTS: Final[Mapping[str, Json]] = {
 }  # fmt: skip
 
 
+_TIE: Final = 1e-12
+
+
 class Shared:
     """Things that many records share, each written once and then called by its number."""
 
@@ -144,12 +147,12 @@ class Packing:
         count, height, width = one.coded.codes.shape
         kept = None if tiles is None or len(tiles) == count else tiles
         looks = {**one.looks, "height": height, "width": width, "tiles": count if kept is None else len(kept)}
-        numbers = [short(one.coded.peak, 6), short(one.coded.trough, 6)]
+        numbers = [short(one.coded.peak), short(one.coded.trough)]
         return [self.kinds.number(looks), one.index, *numbers, one.coded.text(kept), one.statistics]
 
     def _grade(self, one: Mapping[str, Json]) -> list[Json]:
         looks = {key: one[key] for key in ("who", "control", "metric", "input", "better")}
-        told = [self.graded.number(looks), short(one["value"], 5)]
+        told = [self.graded.number(looks), short(one["value"])]
         return told if one["reason"] is None else [*told, one["reason"]]
 
 
@@ -162,18 +165,23 @@ def _nowhere(row: RecordRow, preview: Preview) -> str:
 def packed_said(said: Mapping[str, Json]) -> dict[str, Json]:
     """What a record says, without what goes without saying."""
     told = {name: value for name, value in said.items() if name not in _DEFAULTS or value != _DEFAULTS[name]}
-    told["confidence"] = short(said["confidence"], 6)
+    told["confidence"] = short(said["confidence"])
     told["top"] = [[index, short(value)] for index, value in said["top"]]
     return told
 
 
-def short(value: Any, digits: int = 4) -> Json:
-    """A number with as many digits as a reader sees; whole numbers stay whole.
+def short(value: Any) -> Json:
+    """A number with six digits, with all where pages would otherwise round it to others; whole numbers stay whole.
 
-    >>> short(0.123456), short(3), short(None), short(2.0)
-    (0.1235, 3, None, 2)
+    Pages show three digits of a number and one behind the point of a percentage.
+
+    >>> short(1 / 3), short(0.56249996), short(3), short(None), short(2.0)
+    (0.333333, 0.56249996, 3, None, 2)
     """
     if not isinstance(value, float):
         return value
-    rounded = float(f"{value:.{digits}g}")
+    rounded = float(f"{value:.6g}")
+    around = (rounded * (1 - _TIE), rounded * (1 + _TIE))
+    if any(f"{near:{shown}}" != f"{value:{shown}}" for near in around for shown in (".3g", ".1%")):
+        rounded = value  # a browser rounds a tie up, python to the even digit
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e6 else rounded
