@@ -46,7 +46,7 @@ def write_pair_run(root: Path) -> Path:
         "gradcam@two": Answer(KNOWN[None] * 2, (0,)),
         "shares@one,two": Answer(np.float32([[1 / 3, 2 / 3]]), (0,)),
     }
-    pictures = tuple(preview([(80, 80, 80)], name=name) for name in layers)
+    pictures = tuple(preview([(80 + 60 * place,) * 3], name=name) for place, name in enumerate(layers))
     pair = row(0, "test", record_id="pair", answers=answers, previews=pictures)
     return write_rows(root, {"test": [pair]}, {**ABOUT, "default_layers": {"gradcam": "one,two"}}, questions)
 

@@ -61,8 +61,9 @@ def test_the_first_screen_has_failures_first_then_what_was_right(page: Any, brow
         ("q=img src", {"<img src=x onerror=alert(1)>"}),
         # 0.4 + 0.5 * n / 50: of 0.88 and more are 48 and 49, and nothing of 50 to 59
         ("low=0.88", {"train_048", "train_049"}),
-        # a record is of a class by its label or its prediction: 7 is of class 1, said to be 2
-        ("result=wrong&class=1&split=test", {"test_007", "test_027", "test_037"}),
+        # 7, 37, … are of class 1, said to be 2
+        ("result=wrong&label=1&split=test", {"test_007", "test_037"}),
+        ("result=wrong&predicted=1&split=test", {"test_027"}),
     ],
 )
 def test_a_link_reproduces_what_filters_show(page: Any, browser_run: Path, state: str, expected: set[str]) -> None:

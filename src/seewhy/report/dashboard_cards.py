@@ -36,10 +36,15 @@ def cards_of(run: DashboardRun, view: View, query: Query, numbers: Integers, red
             "href": f"/runs/{run.number}/records/{number}{ending}",
             "src": picture,
             "id": redact.name(table.ids[number].as_py()), "state": state, "sign": SIGNS[state],
-            "outcome": "no label" if state == "unlabelled" else state,
+            "outcome": unjudged(run) if state == "unlabelled" else state,
             "words": _words(view, number, names), "truth": redact(_truth(view, number, names)),
         })  # fmt: skip
     return cards
+
+
+def unjudged(run: DashboardRun) -> str:
+    """What is said of records that are neither right nor wrong."""
+    return "no label" if run.matching() else "not comparable"
 
 
 def pager_of(page: Page) -> list[tuple[str, str, int]]:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from PIL import Image, UnidentifiedImageError
 
-from seewhy.report.dashboard_cards import cards_of, class_choices, pager_of
+from seewhy.report.dashboard_cards import cards_of, class_choices, pager_of, unjudged
 from seewhy.report.dashboard_frame import NO_STORE, Frame
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.errors import DashboardError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Request"], "Response"]
 KEEP: Final = {"cache-control": "private, max-age=3600"}
-_RECORD_NEEDS: Final = ("title", "class_names", "labels_match", "questions", "choices", "not_applicable")
+_RECORD_NEEDS: Final = ("title", "class_names", "label_names", "labels_match", "questions", "choices", "not_applicable")
 
 
 class Pages:
@@ -64,7 +64,8 @@ class Pages:
         return self._frame.page(
             "dashboard_records.html", "records", run=run, query=query, page=page, total=len(view.table),
             cards=cards_of(run, view, query, page.numbers, run.redactor()), pager=pager_of(page), sorts=SORTS.items(),
-            base=f"/runs/{run.number}/records", splits=[(split, split) for split in sorted(view.table.splits)],
+            base=f"/runs/{run.number}/records", unjudged=unjudged(run),
+            splits=[(split, split) for split in sorted(view.table.splits)],
             labels=class_choices(view.table.labels[0], names),
             predictions=class_choices(view.table.predictions[0], names),
         )  # fmt: skip
@@ -125,7 +126,8 @@ class Pages:
         run = self._run(request)
         told = run.summary()
         data = {
-            "run": {"title": told["title"], "class_names": told["class_names"], "labels_match": told["labels_match"]},
+            "run": {"title": told["title"], "class_names": told["class_names"], "labels_match": told["labels_match"],
+                    "counts": told["counts"]},
             "number": run.number, "projections": run.projections(),
         }  # fmt: skip
         return self._frame.page("dashboard_page.html", "map", run=run, data=data)

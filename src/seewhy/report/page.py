@@ -52,10 +52,12 @@ def page_json(
     number: int = 1,
     of: int = 1,
     notice: Sequence[str] = (),
+    elsewhere: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
-    """PAGE of a run and some packed records."""
+    """PAGE of a run and some packed records; ``elsewhere`` tells of the records of the other pages."""
     hrefs = [page_name(place) for place in range(1, of + 1)]
     told = {"number": number, "of": of, "hrefs": hrefs, "order": ORDER, "notice": list(notice)}
+    told["elsewhere"] = None if elsewhere is None else dict(elsewhere)
     return {"run": dict(run), **packed, "points": list(points), "page": told, "colormaps": colormaps_json()}
 
 

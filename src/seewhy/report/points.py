@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from seewhy.report.errors import ReportError
 from seewhy.report.map_codes import number
-from seewhy.report.packing import short
 from seewhy.values import Json
 
 
@@ -22,7 +21,7 @@ def projections(root: Path) -> list[Path]:
 
 
 def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, Json]:
-    """One projection's points of some records; ``places`` maps ``(split, id)`` to the record's index on the page.
+    """One projection's points of some records; ``places`` maps ``(split, id)`` to the record's index.
 
     A point that is not finite has no place in a map and is left out. A projection of another layer than the model's own
     carries it in its name.
@@ -46,7 +45,12 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
     for split, record_id, x, y in zip(*columns, strict=True):
         place = places.get((split, record_id))
         if place is not None and number(x) is not None and number(y) is not None:
-            found["x"].append(short(x))
-            found["y"].append(short(y))
+            found["x"].append(_rough(x))
+            found["y"].append(_rough(y))
             found["record"].append(place)
     return {"name": name, "axes": axes, "layer": layer, **found}
+
+
+def _rough(value: float) -> float:
+    """Four digits: less than a pixel."""
+    return float(f"{value:.4g}")

@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from seewhy.report.elsewhere import MOST_BYTES, TOO_MANY, Brief, Elsewhere, Place, brief_of
 from seewhy.report.errors import ReportError
 from seewhy.report.fitting import fit
+from seewhy.report.jinja import json_text
 from seewhy.report.packing import Candidate
 from seewhy.report.page import LARGEST_PAGE, classes_of, page_bytes, page_json, page_name, short_names
 from seewhy.report.points import points_json, projections
@@ -94,10 +96,11 @@ def report_pages(
     order = reading_order(reader, tally, max_records)
     run, notice = run_json(facts, tally), _notice(facts, tally, len(order))
     with Spool() as spool:
-        _fill(spool, reader, facts, order)
+        briefs = _fill(spool, reader, facts, order)
         pages = [order[start : start + per_page] for start in range(0, len(order), per_page)] or [[]]
+        known = Elsewhere(pages, briefs)
         for number, places in enumerate(pages, 1):
-            page = _Page(reader, facts, run, number, len(pages), notice)
+            page = _Page(reader, facts, run, number, known, notice)
             yield f"{FOLDER}/{page_name(number)}", page.html(places, [spool.take(place) for place in places])
 
 
@@ -107,30 +110,40 @@ class _Page:
     facts: Facts
     run: Mapping[str, Json]
     number: int
-    of: int
+    known: Elsewhere
     notice: Sequence[str]
 
     def html(self, places: Sequence[tuple[str, str]], candidates: Sequence[Candidate]) -> bytes:
         """The page of some records, in their order."""
         run = self._run(candidates)
-        known = {place: index for index, place in enumerate(places)}
-        points = [points_json(path, known) for path in projections(self.reader.root)]
-        page = partial(page_json, run, points=points, number=self.number, of=self.of)
-        bare = len(page_bytes(page({}, notice=self.notice)))
+        elsewhere, points = self._others(places)
+        page = partial(page_json, run, points=points, number=self.number, of=len(self.known.pages), elsewhere=elsewhere)
+        notice = [*self.notice] if elsewhere is not None else [*self.notice, TOO_MANY]
+        bare = len(page_bytes(page({}, notice=notice)))
         packing, level = fit(candidates, LARGEST_PAGE - bare - 2_000)
-        notice = [*self.notice, *level.words(packing), *self._elsewhere(bool(level.words(packing)))]
+        left_out = level.words(packing)
+        notice += [*left_out, *(["`seewhy serve RUN_DIR` shows every map and picture of the run."] if left_out else [])]
         return page_bytes(page(packing.json(), notice=notice))
+
+    def _others(self, places: Sequence[Place]) -> tuple[Mapping[str, Json] | None, list[dict[str, Json]]]:
+        """What is told of the other pages' records, and the points of all; None and the page's own where they are too
+        many. The others are numbered behind the page's own."""
+        elsewhere, mine = self.known.json(self.number), list(places)
+        points = self._points([*mine, *self.known.others(self.number)])
+        if len(json_text([elsewhere, points]).encode()) > MOST_BYTES and elsewhere["rows"]:
+            return None, self._points(mine)
+        return elsewhere, points
+
+    def _points(self, places: Sequence[Place]) -> list[dict[str, Json]]:
+        numbers = {place: number for number, place in enumerate(places)}
+        return [points_json(path, numbers) for path in projections(self.reader.root)]
 
     def _run(self, candidates: Sequence[Candidate]) -> dict[str, Json]:
         seen = any(one.previews for one in candidates) or not any(one.maps for one in candidates)
-        used = classes_of(self.run, [one.said for one in candidates])
+        used = classes_of(self.run, [one.said for one in candidates]) | self.known.classes()
         used |= {one.index for each in candidates for one in each.maps if one.index is not None}
         names = short_names(self.facts.class_names, used)
         return {**self.run, "class_names": names, "no_previews": None if seen else NO_PREVIEWS}
-
-    @staticmethod
-    def _elsewhere(left_out: bool) -> list[str]:
-        return ["`seewhy serve RUN_DIR` shows every map and picture of the run."] if left_out else []
 
 
 def _notice(facts: Facts, tally: Tally, shown: int) -> list[str]:
@@ -141,10 +154,14 @@ def _notice(facts: Facts, tally: Tally, shown: int) -> list[str]:
     return told
 
 
-def _fill(spool: Spool, reader: RunReader, facts: Facts, wanted: Sequence[tuple[str, str]]) -> None:
-    """Read the wanted records in the order of the run."""
+def _fill(spool: Spool, reader: RunReader, facts: Facts, wanted: Sequence[Place]) -> dict[Place, Brief]:
+    """Read the wanted records in the order of the run; what other pages tell of each."""
     chosen = set(wanted)
+    briefs = {}
     for split in sorted({split for split, _ in wanted}):
         for row in reader.rows(split, questions=facts.told_of_records, previews=True):
             if (split, row.record_id) in chosen:
-                spool.put((split, row.record_id), Candidate.of(row, facts))
+                one = Candidate.of(row, facts)
+                spool.put((split, row.record_id), one)
+                briefs[split, row.record_id] = brief_of(one.said)
+    return briefs

@@ -20,6 +20,8 @@ def tally_of(table: RecordTable, *, labels_match: bool) -> Tally:
     if labels_match:
         _count_classes(tally, "by_label", table)
     _count_classes(tally, "by_prediction", table)
+    if labels_match:
+        _count_failed(tally, table)
     for kind, state in _KINDS.items():
         sure = table.confidence[table.state == state]
         steps = np.clip((sure[np.isfinite(sure)] * STEPS).astype(np.int64), 0, STEPS - 1)
@@ -48,6 +50,12 @@ def _count_split(tally: Tally, split: str, states: Integers) -> None:
     count.failed = int(np.sum(states == FAILED))
     count.ok = len(states) - count.failed
     count.labelled, count.correct = right + wrong, right
+
+
+def _count_failed(tally: Tally, table: RecordTable) -> None:
+    kept = (table.state == FAILED) & (table.label != NO_CLASS)
+    for index, count in zip(*np.unique(table.label[kept], return_counts=True), strict=True):
+        tally.by_label[int(index)].failed = int(count)
 
 
 def _count_classes(tally: Tally, by: Literal["by_label", "by_prediction"], table: RecordTable) -> None:

@@ -38,6 +38,7 @@ class _Count:
 @dataclass
 class _OfClass:
     count: int = 0
+    failed: int = 0
     correct: int = 0
     confident: int = 0
     confidence: float = 0.0
@@ -82,6 +83,8 @@ class Tally:
         if row.status == "failed":
             count.failed += 1
             self.stages[row.stage] += 1
+            if row.label is not None and self.labels_match:
+                self.by_label[row.label].failed += 1
             if len(self.failures) < MOST_FAILURES:
                 self.failures.append((row.record_id, row.split, row.stage, row.error))
             return
@@ -101,7 +104,7 @@ class Tally:
     @property
     def classes_by(self) -> str:
         """What the table of classes counts: records by ``"label"``, or by ``"prediction"`` where none has a label."""
-        return "label" if self.by_label else "prediction"
+        return "label" if any(one.count for one in self.by_label.values()) else "prediction"
 
     def counts_json(self) -> dict[str, Json]:
         """How many records there are in all."""
@@ -126,9 +129,11 @@ class Tally:
     def classes_json(self, names: tuple[str, ...] | None) -> list[dict[str, Json]]:
         """The classes with the most records, in the order of their numbers.
 
-        ``predicted`` is how often the model said so; ``correct`` is None where no record has a label.
+        A class's records are ``count`` explained and ``failed``; ``predicted`` is how often the model said so.
+        ``correct`` is None where no explained record has a label.
         """
-        classes = self.by_label or self.by_prediction
+        labelled = self.classes_by == "label"
+        classes = self.by_label if labelled else self.by_prediction
         most = sorted(classes, key=lambda index: (-classes[index].count, index))[:MOST_CLASSES]
         told: list[dict[str, Json]] = []
         for index in sorted(most):
@@ -139,8 +144,9 @@ class Tally:
                     "index": index,
                     "name": names[index] if names is not None and 0 <= index < len(names) else None,
                     "count": one.count,
+                    "failed": one.failed,
                     "predicted": said.count if said else 0,
-                    "correct": one.correct if self.by_label else None,
+                    "correct": one.correct if labelled else None,
                     "mean_confidence": one.confidence / one.confident if one.confident else None,
                 }
             )

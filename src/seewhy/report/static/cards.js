@@ -5,7 +5,8 @@
   const PIXELS = 96; // of a map on a card, along its longer side
 
   function picture(record, choice) {
-    const input = record.inputs && record.inputs[0];
+    const map = choice && seewhy.cardMap(record, choice);
+    const input = record.inputs && (choice && choice.input ? record.inputs.find((one) => one.name === choice.input) : record.inputs[0]);
     if (!input) return seewhy.el("span", { className: "placeholder", text: record.status === "failed" ? "could not be shown" : "no picture kept" });
     const first = { ...input, tiles: 1 };
     const source = seewhy.safeSource(input.src);
@@ -17,14 +18,12 @@
     if (input.width && input.width <= 128) image.classList.add("pixels");
     const box = seewhy.el("span", { className: "tile" }, image);
     box.style.aspectRatio = `${first.width || 1} / ${first.height || 1}`;
-    const canvas = choice && overlay(record, input, middle, choice);
-    if (canvas) box.append(canvas);
+    if (map) box.append(overlay(record, map, input, middle, choice));
+    else if (choice && record.maps.length) box.append(seewhy.el("span", { className: "card-without", text: "no such map" }));
     return box;
   }
 
-  function overlay(record, input, tile, choice) {
-    const map = cardMap(record, input.name, choice);
-    if (!map) return null;
+  function overlay(record, map, input, tile, choice) {
     const look = seewhy.lookOf(record, map, { ...choice, scale: "own" });
     const canvas = seewhy.el("canvas", { className: "heat", "aria-hidden": "true" });
     const [width, height] = [input.width || 96, input.height || 96];
@@ -35,12 +34,13 @@
     return canvas;
   }
 
-  /** The map a card shows: of the method asked for where the record has it, the predicted class's. */
-  function cardMap(record, input, choice) {
-    const groups = seewhy.mapGroups(record).filter((group) => group.input === input);
-    const group = groups.find((one) => one.key === choice.question) || groups.find((one) => one.method === choice.method) || groups[0];
-    return group ? seewhy.mapOf(group, record.predicted, "") : null;
-  }
+  /** The map a card shows, the predicted class's: of the group asked for, or of one that differs by its question only. */
+  seewhy.cardMap = function (record, choice) {
+    const same = (group) => group.key === choice.question || (group.label === choice.label && group.input === choice.input);
+    const groups = seewhy.mapGroups(record).filter(same);
+    groups.sort((one, other) => Number(other.key === choice.question) - Number(one.key === choice.question));
+    return groups.map((group) => seewhy.mapOf(group, record.predicted, "")).find(Boolean) || null;
+  };
 
   function words(record, names) {
     if (record.status === "failed") return `failed at ${record.stage || "an unknown stage"}`;
@@ -54,7 +54,8 @@
     return record.right === false ? `true: ${seewhy.className(record.label, names)}` : "";
   }
 
-  /** A card that leads to `href`; `choice` {question, opacity, colormap, sign} of the map over the picture, or null. */
+  /** A card that leads to `href`; `choice` {question, label, input, opacity, colormap, sign} of the map over the picture,
+   *  or null. */
   seewhy.card = function (record, href, names, choice) {
     const second = truth(record, names);
     return seewhy.el(

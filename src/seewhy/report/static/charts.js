@@ -5,7 +5,7 @@
   const WIDTH = 480;
   const HEIGHT = 150;
   const FOOT = 22;
-  const HEAD = 14;
+  const HEAD = 22; // room for a count, on a phone too
 
   function text(words, x, anchor, y) {
     return seewhy.svg("text", { x, y: y ?? HEIGHT + FOOT - 6, "text-anchor": anchor, className: "chart-text", text: words });
@@ -44,14 +44,13 @@
     const zero = low < 0 && high > 0 ? (WIDTH * -low) / (high - low) : null;
     const mark = zero === null ? null : seewhy.svg("line", { x1: zero, x2: zero, y1: 0, y2: HEIGHT, className: "chart-zero" });
     const parts = [text(seewhy.number(low), 0, "start"), text(unit, WIDTH / 2, "middle"), text(seewhy.number(high), WIDTH, "end")];
-    return chart(label, ...bars, mark, axis(), text(`${most} cells`, 0, "start", HEAD - 3), ...parts);
+    return chart(label, ...bars, mark, axis(), text(seewhy.count(most, "cell"), 0, "start", HEAD - 5), ...parts);
   };
 
-  const LAYERS = [["right", "right"], ["wrong", "wrong"], ["unlabelled", "no label"]];
-
   /** Records by the probability of the predicted class, those that were right below those that were wrong. */
-  seewhy.confidenceChart = function (found) {
-    const present = LAYERS.filter(([key]) => (found[key] || []).some((count) => count > 0));
+  seewhy.confidenceChart = function (found, run) {
+    const layers = [["right", "right"], ["wrong", "wrong"], ["unlabelled", seewhy.unjudged(run)]];
+    const present = layers.filter(([key]) => (found[key] || []).some((count) => count > 0));
     if (!present.length) return null;
     const bins = found.edges.length - 1;
     const totals = [...Array(bins).keys()].map((bin) => present.reduce((sum, [key]) => sum + found[key][bin], 0));
@@ -71,7 +70,7 @@
     return seewhy.el(
       "figure",
       { className: "chart-frame" },
-      chart(label, ...bars, axis(), text(seewhy.count(most, "record"), 0, "start", HEAD - 3), ...ends),
+      chart(label, ...bars, axis(), text(seewhy.count(most, "record"), 0, "start", HEAD - 5), ...ends),
       seewhy.el("ul", { className: "key" }, key),
     );
   };

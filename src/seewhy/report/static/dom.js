@@ -34,12 +34,20 @@
     container.replaceChildren(...children.flat().filter(Boolean));
   };
 
+  const LONGEST = 80; // letters of a cell
+
+  /** A sentence of ours: what stands between backticks is code. */
+  seewhy.prose = function (text) {
+    return String(text).split("`").map((part, place) => (place % 2 ? seewhy.el("code", { text: part }) : part));
+  };
+
   /** A table with a caption; cells are texts, numbers or elements, `numeric` the columns that align right. */
   seewhy.table = function (caption, head, rows, options) {
     const { numeric = [], className = "" } = options || {};
     const kind = (place) => (numeric.includes(place) ? "number" : null);
+    const worded = (text) => seewhy.el("span", seewhy.clipped(text, LONGEST));
     const cell = (tag, value, place, extra) =>
-      seewhy.el(tag, { className: kind(place), ...extra }, value instanceof Node ? value : String(value ?? "–"));
+      seewhy.el(tag, { className: kind(place), ...extra }, value instanceof Node ? value : worded(String(value ?? "–")));
     const line = (row) =>
       seewhy.el("tr", {}, row.map((value, place) => (place ? cell("td", value, place) : cell("th", value, 0, { scope: "row" }))));
     return seewhy.el(
@@ -73,7 +81,7 @@
   /** A select of `[value, text]` pairs. */
   seewhy.select = function (name, pairs, chosen, change) {
     const select = seewhy.el("select", { name, on: { change: () => change(select.value) } });
-    for (const [value, text] of pairs) select.append(seewhy.el("option", { value, text, selected: value === chosen }));
+    for (const [value, text] of pairs) select.append(seewhy.el("option", { value, selected: value === chosen, ...seewhy.clipped(text) }));
     return select;
   };
 })((window.seewhy = window.seewhy || {}));

@@ -22,13 +22,14 @@
       seewhy.labelled("Colour by", seewhy.select("colour", COLOURS, colour, (value) => act.change({ colour: value }))),
     );
     const frame = seewhy.el("div", {});
-    const records = page.records ? page.records.length : page.run.counts.records;
+    const known = page.records ? [...page.records, ...(page.others || [])] : null;
+    const records = known ? known.length : page.run.counts.records;
     const absent = records - points.record.length;
     const told = absent > 0 ? seewhy.el("p", { className: "quiet", text: `${seewhy.count(absent, "record")} without a place in it: no embedding, one that is not finite, or explained after this projection was made.` }) : null;
     seewhy.replace(container, title, lead, controls, told, frame);
     return seewhy.scatter(frame, points, {
-      colourBy: colour, records: page.records, classNames: page.run.class_names,
-      onOpen: (index) => (act.openNumber ? act.openNumber(index) : page.records[index] && act.open(page.records[index])),
+      colourBy: colour, records: known, classNames: page.run.class_names,
+      onOpen: (index) => (act.openNumber ? act.openNumber(index) : known[index] && act.open(known[index])),
     });
   };
 })((window.seewhy = window.seewhy || {}));

@@ -2,7 +2,7 @@
 (function (seewhy) {
   "use strict";
 
-  const RESULTS = [["", "any"], ["wrong", "✗ wrong"], ["right", "✓ right"], ["failed", "! failed"], ["unlabelled", "? no label"]];
+  const RESULTS = [["", "any"], ["wrong", "✗ wrong"], ["right", "✓ right"], ["failed", "! failed"]];
 
   function bound(name, words, state, usual, change) {
     const input = seewhy.el("input", { type: "number", name, min: 0, max: 100, step: 1, inputmode: "numeric", value: state[name] ? Math.round(100 * Number(state[name])) : "", placeholder: usual, "aria-label": words });
@@ -30,11 +30,15 @@
     return seewhy.labelled("Search", input, "control-wide");
   }
 
-  function classes(run, records, state, change) {
-    const known = new Set((run.classes || []).map((one) => one.index));
-    for (const record of records) if (Number.isInteger(record.predicted)) known.add(record.predicted);
+  function classes(words, of, run, records, state, change) {
+    const known = new Set((run.classes || []).filter((one) => of === "label" || run.classes_by === "prediction" || one.predicted).map((one) => one.index));
+    for (const record of records) {
+      const index = of === "label" ? seewhy.ownLabel(record) : record.predicted;
+      if (Number.isInteger(index)) known.add(index);
+    }
+    if (!known.size) return null;
     const pairs = [...known].sort((one, other) => one - other).map((index) => [String(index), seewhy.className(index, run.class_names)]);
-    return seewhy.labelled("Class", seewhy.select("class", [["", "any"], ...pairs], state.class || "", (index) => change({ class: index })));
+    return seewhy.labelled(words, seewhy.select(of, [["", "any"], ...pairs], state[of] || "", (index) => change({ [of]: index })));
   }
 
   /** A form of filters; `change(part of the state)` at every choice, `clear()` for the button that undoes them all. */
@@ -44,9 +48,10 @@
       "form",
       { className: "controls filters", role: "search", "aria-label": "Which records are shown", on: { submit: (event) => event.preventDefault() } },
       search(state, change),
-      seewhy.labelled("Result", seewhy.select("result", RESULTS, state.result || "", (result) => change({ result }))),
+      seewhy.labelled("Result", seewhy.select("result", [...RESULTS, ["unlabelled", `? ${seewhy.unjudged(run)}`]], state.result || "", (result) => change({ result }))),
       seewhy.labelled("Split", seewhy.select("split", splits, state.split || "", (split) => change({ split }))),
-      classes(run, records, state, change),
+      run.labels_match === false || run.classes_by === "prediction" ? null : classes("True class", "label", run, records, state, change),
+      classes("Predicted class", "predicted", run, records, state, change),
       confidence(state, change),
       seewhy.labelled("Order", seewhy.select("sort", seewhy.SORTS, state.sort || "", (sort) => change({ sort }))),
       seewhy.el("button", { type: "button", className: "clear", text: "Clear filters", on: { click: clear } }),

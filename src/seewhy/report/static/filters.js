@@ -2,7 +2,7 @@
 (function (seewhy) {
   "use strict";
 
-  seewhy.FILTERS = ["split", "class", "result", "low", "high", "q", "sort"];
+  seewhy.FILTERS = ["split", "label", "predicted", "result", "low", "high", "q", "sort"];
 
   seewhy.SORTS = [
     ["", "as the page has them"], ["surest", "surest first"], ["unsure", "least sure first"],
@@ -22,14 +22,11 @@
     return words.filter(Boolean).join("\n").toLocaleLowerCase();
   }
 
-  function ofClass(record, wanted) {
-    return String(seewhy.ownLabel(record)) === wanted || String(record.predicted) === wanted;
-  }
-
   /** Whether a record passes the filters of a state. */
   seewhy.passes = function (record, state, names) {
     if (state.split && record.split !== state.split) return false;
-    if (state.class && !ofClass(record, state.class)) return false;
+    if (state.label && String(seewhy.ownLabel(record)) !== state.label) return false;
+    if (state.predicted && String(record.predicted) !== state.predicted) return false;
     if (state.result && seewhy.outcome(record).kind !== state.result) return false;
     const [low, high] = [share(state.low, 0), share(state.high, 1)];
     if (low > 0 || high < 1) {

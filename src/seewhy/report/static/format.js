@@ -24,6 +24,12 @@
     return `${value.toLocaleString("en")} ${what}${value === 1 ? "" : "s"}`;
   };
 
+  /** A text that may be very long, cut where a table or a choice would burst; the whole of it as the title. */
+  seewhy.clipped = function (text, most = 48) {
+    const words = String(text);
+    return [...words].length <= most ? { text: words } : { text: `${[...words].slice(0, most - 1).join("").trimEnd()}…`, title: words, className: "long" };
+  };
+
   /** A class by its name, with its number where the name is not the number. */
   seewhy.className = function (index, names) {
     if (index === null || index === undefined) return "–";
@@ -38,6 +44,9 @@
     return known ? record.label ?? null : null;
   };
 
+  /** What records without a right or wrong have in common. */
+  seewhy.unjudged = (run) => (run && run.labels_match === false ? "no comparable label" : "no label");
+
   /** `mean [low, high]` of an interval as `metrics/summary.json` has it. */
   seewhy.interval = function (one) {
     if (!one || one.mean === null || one.mean === undefined) return "–";
@@ -50,7 +59,7 @@
     if (record.status === "failed") return { word: "failed", sign: "!", kind: "failed" };
     if (record.right === true) return { word: "right", sign: "✓", kind: "right" };
     if (record.right === false) return { word: "wrong", sign: "✗", kind: "wrong" };
-    return { word: "no label", sign: "?", kind: "unlabelled" };
+    return { word: seewhy.ownLabel(record) === (record.label ?? null) ? "no label" : "not comparable", sign: "?", kind: "unlabelled" };
   };
 
   seewhy.badge = function (record) {

@@ -22,11 +22,11 @@
     diverging: "below zero against, above zero for",
   };
 
-  /** What a look means: ends of the scale in raw values, the unit, and whether the scale is the map's own. */
+  /** What a look means: ends of the scale in raw values, the unit, and whether the scale is the map's own; `of` are the slices or frames it is taken from. */
   seewhy.legend = function (look, reference, unit) {
     const end = seewhy.number(reference);
     const low = look.scale === "diverging" ? `−${end}` : "0";
-    const words = `${unit || "raw value"}; ${MEANING[look.scale]}; ${look.shared ? "shared" : "own"} scale`;
+    const words = `${unit || "raw value"}; ${MEANING[look.scale]}; ${look.shared ? "shared" : "own"} scale${look.of ? ` of the ${look.of} shown` : ""}`;
     return seewhy.el(
       "div",
       { className: "legend", role: "img", "aria-label": `Colours from ${low} to ${end}: ${words}` },

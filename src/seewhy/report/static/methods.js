@@ -23,10 +23,24 @@
       missing.length ? seewhy.el("ul", { className: "quiet" }, missing.map((line) => seewhy.el("li", { text: line }))) : null);
   }
 
+  /** A check of sanity with what decided it. */
+  function sanityOf(each) {
+    const value = each.value && typeof each.value.mean === "number" ? ` (${each.measure || "value"} ${seewhy.interval(each.value)}${each.control ? `; ${each.control}: ${seewhy.number(each.control_value)}` : ""})` : "";
+    return `${each.metric}: ${each.state}${value}`;
+  }
+
+  /** Where a verdict judges a metric otherwise than the tables of means show it. */
+  function magnitudes(run) {
+    const checks = (run.verdicts || []).flatMap((one) => ((one.verdict || one).ranking || []).flatMap((row) => row.sanity || []));
+    const names = [...new Set(checks.filter((each) => /magnitude/.test(each.measure || "")).map((each) => each.metric))];
+    const graded = names.filter((name) => Object.values((run.grades || {}).splits || {}).some((inputs) => Object.values(inputs).some((found) => name in (found.metrics || {}))));
+    return graded.length ? seewhy.el("p", { className: "quiet magnitudes", text: `${graded.join(", ")}: means here keep the sign of each record's similarity; the verdict judges its magnitude, since an inverted copy of a map is still the same map. The checks of sanity below show both the magnitude and what a control reaches.` }) : null;
+  }
+
   function standings(one) {
     const verdict = one.verdict || one;
     const rows = (verdict.ranking || []).map((row) => [row.method, row.standing,
-      (row.sanity || []).map((each) => `${each.metric}: ${each.state}`).join("; ") || "–", seewhy.number(row.cost)]);
+      seewhy.el("span", { text: (row.sanity || []).map(sanityOf).join("; ") || "–" }), seewhy.number(row.cost)]);
     if (!rows.length) return null;
     const about = one.several ? `${one.split}, ${one.input}` : one.split;
     return seewhy.el("section", { className: "panel" }, seewhy.table(`${about}: standing of each method`, ["Method", "Standing", "Checks of sanity", "Passes"], rows, { numeric: [3] }));
@@ -47,8 +61,9 @@
         not.length ? seewhy.el("ul", {}, not.map(([kind, why]) => seewhy.el("li", { text: `${kind} was not asked: ${why}` }))) : null),
       tables.length
         ? seewhy.el("p", { className: "quiet", text: "Controls are maps that know nothing of the model (noise, a spot in the middle, the picture's edges): a method says something only where it is better than they are. ↑ higher is better, ↓ lower is better." })
-        : seewhy.el("p", { className: "empty", text: "Nothing was graded in this run. `seewhy evaluate` grades methods beside controls." }),
+        : seewhy.el("p", { className: "empty" }, seewhy.prose("Nothing was graded in this run. `seewhy evaluate` grades methods beside controls.")),
       ...tables,
+      magnitudes(run),
       ...(run.verdicts || []).map(standings),
     );
   };

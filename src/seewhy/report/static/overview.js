@@ -54,7 +54,7 @@
   };
 
   function confidence(run) {
-    const chart = run.confidence ? seewhy.confidenceChart(run.confidence) : null;
+    const chart = run.confidence ? seewhy.confidenceChart(run.confidence, run) : null;
     return chart ? seewhy.el("section", { className: "panel" }, seewhy.el("h2", { text: "Confidence" }), chart) : null;
   }
 
@@ -63,7 +63,7 @@
     const running = run.status === "running" ? seewhy.el("p", { className: "notice", text: "This run is not finished: what is shown is what it had committed." }) : null;
     const verdicts = seewhy.verdicts(run);
     const unjudged = seewhy.el("section", { className: "panel" }, seewhy.el("h2", { text: "Verdict" }),
-      seewhy.el("p", { text: "Nothing was graded in this run, so that nothing can be said of which explanation to trust. `seewhy evaluate` grades methods beside controls." }));
+      seewhy.el("p", {}, seewhy.prose("Nothing was graded in this run, so that nothing can be said of which explanation to trust. `seewhy evaluate` grades methods beside controls.")));
     seewhy.replace(
       container,
       seewhy.el("h2", { className: "hidden-title", tabindex: "-1", text: "Overview" }),

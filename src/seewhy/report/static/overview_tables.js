@@ -40,16 +40,17 @@
     classes.sort((one, other) => wrong(other) - wrong(one) || one.index - other.index);
     const link = (one, words, onlyWrong) => {
       const href = hrefOf && hrefOf(one.index, onlyWrong);
-      return href ? seewhy.el("a", { href, text: words }) : words;
+      return href ? seewhy.el("a", { href, ...seewhy.clipped(words, 60) }) : words;
     };
     const labelled = run.classes_by !== "prediction" && classes.some((one) => one.correct !== null && one.correct !== undefined);
+    const failed = labelled && classes.some((one) => one.failed);
     const rows = classes.slice(0, MOST_CLASSES).map((one) => [
-      link(one, seewhy.className(one.index, run.class_names), false), one.count,
+      link(one, seewhy.className(one.index, run.class_names), false), one.count, ...(failed ? [one.failed || 0] : []),
       ...(labelled ? [wrong(one) ? link(one, String(wrong(one)), true) : "0", accuracy(one)] : []),
       seewhy.percent(one.mean_confidence),
     ]);
-    const head = ["Class", "Records", ...(labelled ? ["Wrong", "Accuracy"] : []), "Mean confidence"];
-    const numeric = labelled ? [1, 2, 4] : [1, 2];
+    const head = ["Class", failed ? "Explained" : "Records", ...(failed ? ["Failed"] : []), ...(labelled ? ["Wrong", "Accuracy"] : []), "Mean confidence"];
+    const numeric = head.map((_, place) => place).filter((place) => place && head[place] !== "Accuracy");
     const caption = labelled ? "By true class, those with the most mistakes first" : "By predicted class";
     const more = classes.length - MOST_CLASSES;
     return seewhy.el("div", {}, seewhy.table(caption, head, rows, { numeric }),

@@ -36,6 +36,10 @@
     return map ? { width: map.width * enlarge, height: map.height * enlarge } : { width: 4, height: 3 };
   }
 
+  /** Whether a page shows some of an input's slices or frames only. */
+  const partly = (input) => input.kind in WORDS && input.of > (input.tiles || 1);
+  seewhy.partly = partly;
+
   /**
    * The tiles of an input: `map` (or null) over each with `look` {colormap, scale, reference, opacity}.
    *
@@ -67,11 +71,11 @@
   seewhy.figure = function (title, input, map, look, options) {
     const { note = "", className = "" } = options || {};
     const figure = seewhy.el("figure", { className: `picture ${className}`.trim() });
-    figure.append(seewhy.el("figcaption", { text: title }), seewhy.tiles(input, map, look, title));
+    figure.append(seewhy.el("figcaption", seewhy.clipped(title, 110)), seewhy.tiles(input, map, look, title));
     if (map) {
       const found = seewhy.stateOf(map, look.scale);
       const reference = look.reference > 0 ? look.reference : seewhy.peakOf(map, look.scale);
-      if (found.state === "drawn") figure.append(seewhy.legend(look, reference, map.unit));
+      if (found.state === "drawn") figure.append(seewhy.legend({ ...look, of: partly(input) ? input.kind : "" }, reference, map.unit));
       else figure.append(seewhy.el("p", { className: "map-note", text: found.words }));
     }
     if (note) figure.append(seewhy.el("p", { className: "quiet", text: note }));

@@ -76,7 +76,7 @@
       .filter((map) => map.class === null || map.class === undefined || map.class === choice.class);
     if (maps.length < 2) return null;
     const figures = seewhy.el("div", { className: "figures figures-small" });
-    const words = `Side by side: all ${maps.length} maps of ${choice.class === null ? "this record" : seewhy.className(choice.class, run.class_names)}`;
+    const words = `Side by side: all ${maps.length} maps of ${choice.class === null ? "this record" : seewhy.clipped(seewhy.className(choice.class, run.class_names)).text}`;
     const details = seewhy.el("details", { className: "side-by-side" }, seewhy.el("summary", { text: words }), figures);
     const fill = () => seewhy.replace(figures, maps.map((map) => figureOf(record, run, map, choice)));
     details.addEventListener("toggle", () => details.open && !figures.childElementCount && fill());
@@ -89,7 +89,14 @@
     const kept = (record.inputs || []).some((input) => input.src);
     if (!kept) words.push(run.no_previews || "No picture of this record is kept.");
     if (record.omitted > 0) words.push(`${seewhy.count(record.omitted, "more map")} of this record left out of this page for its size; the run directory has them.`);
-    return words.length ? seewhy.el("p", { className: "quiet", text: words.join(" ") }) : null;
+    return words.length ? seewhy.el("p", { className: "quiet" }, seewhy.prose(words.join(" "))) : null;
+  }
+
+  /** Why there is no map, and how to get one where the run asked for none. */
+  function noMaps(record, run) {
+    const asked = (run.questions || []).some((one) => one.kind === "gradcam" || one.kind === "attention");
+    const how = asked || record.omitted > 0 ? "" : " `generate_artifacts` with the same model and data, `generate_gradcam=true` and this run's directory as `output_dir` adds them; `seewhy serve RUN_DIR --checkpoint FILE` asks the model at once.";
+    return seewhy.el("p", { className: "quiet no-maps" }, seewhy.prose(`This ${record.omitted > 0 ? "page" : "run"} holds no maps of this record.${how}`));
   }
 
   function keyboard(options) {
@@ -115,13 +122,13 @@
       const maps = inFront(record, choice);
       const figures = seewhy.el("div", { className: "figures" }, ...originals(record), ...maps.map((map) => figureOf(record, run, map, choice)));
       const all = choice.group ? sideBySide(record, run, choice) : null;
-      const none = record.status !== "failed" && !choice.group ? seewhy.el("p", { className: "quiet", text: "This run holds no maps of this record." }) : null;
+      const none = record.status !== "failed" && !choice.group ? noMaps(record, run) : null;
       const controls = choice.group ? seewhy.recordControls(record, run, choice, change) : null;
       seewhy.replace(stage, controls, pictureNote(record, run), none, figures, all);
       if (all && open) all.open = true;
       if (all) all.addEventListener("toggle", () => (open = all.open));
-      seewhy.replace(beside, seewhy.topClasses(record, run), maps[0] ? seewhy.mapStatistics(maps[0], titleOf(record, run, maps[0])) : null,
-        seewhy.sharesPanel(record.shares, run), seewhy.gradesPanel(record.grades), seewhy.geometryPanel(record.geometry), seewhy.notesPanel(record.notes), seewhy.filesPanel(record.files));
+      seewhy.replace(beside, seewhy.topClasses(record, run), maps[0] ? seewhy.mapStatistics(maps[0], titleOf(record, run, maps[0]), seewhy.inputOf(record, maps[0].input)) : null,
+        seewhy.sharesPanel(record.shares, run), seewhy.gradesPanel(record.grades), seewhy.geometryPanel(record.geometry, record.inputs), seewhy.notesPanel(record.notes), seewhy.filesPanel(record.files));
       const control = focus && stage.querySelector(`[name="${focus}"]`);
       if (control) control.focus();
     }

@@ -20,12 +20,30 @@
     return seewhy.select("colormap", names.map((name) => [name, name]), chosen, (colormap) => change({ colormap }));
   }
 
+  /** Of a map that is about a class, what speaks against it too; of any other, where it has values below zero. */
   function signs(choice, change) {
     const map = seewhy.mapOf(choice.group, choice.class, choice.variant);
+    const ofClass = map && map.class !== null && map.class !== undefined;
+    if (map && !ofClass && !(map.trough > 0)) return null;
+    if (map && !ofClass) return named("Values", [["positive", "above zero only"], ["signed", "above and below zero"]], map, choice, change);
     const plain = map && map.scale === "magnitude" ? "size only" : "for the class only";
-    const shown = map ? (seewhy.scaleOf(map, choice.sign) === "diverging" ? "signed" : "positive") : "positive";
-    const pairs = [["positive", plain], ["signed", "for and against"]];
-    return seewhy.select("sign", pairs, shown, (sign) => change({ sign }));
+    return named("Evidence", [["positive", plain], ["signed", "for and against"]], map, choice, change);
+  }
+
+  function named(words, pairs, map, choice, change) {
+    const shown = map && seewhy.scaleOf(map, choice.sign) === "diverging" ? "signed" : "positive";
+    return seewhy.labelled(words, seewhy.select("sign", pairs, shown, (sign) => change({ sign })));
+  }
+
+  /** Whether each map has a scale of its own; nothing where a map has no peer. */
+  function scales(record, choice, change) {
+    const map = seewhy.mapOf(choice.group, choice.class, choice.variant);
+    const peers = map ? seewhy.peersOf(record, map) : [];
+    if (peers.length < 2) return null;
+    const kinds = [["class", "classes"], ["input", "inputs"], ["variant", "heads"]];
+    const differ = kinds.filter(([key]) => new Set(peers.map((one) => one[key])).size > 1).map(([, words]) => words);
+    const words = differ.length ? `shared by all ${differ.join(" and ")}` : "shared by all maps of the method";
+    return seewhy.labelled("Scale", seewhy.select("scale", [["own", "own"], ["shared", words]], choice.scale, (scale) => change({ scale })));
   }
 
   /** A form of controls; `change(part of the choice, what is being dragged)` is called at once. */
@@ -41,13 +59,12 @@
       const variants = choice.variants.map((variant) => [variant, variant || "all together"]);
       form.append(seewhy.labelled("Part", seewhy.select("variant", variants, choice.variant, (variant) => change({ variant }))));
     }
-    const scales = [["own", "own"], ["shared", "shared by all classes"]];
-    form.append(
+    form.append(...[
       slider(choice, change),
       seewhy.labelled("Colours", colormaps(record, choice, change)),
-      seewhy.labelled("Evidence", signs(choice, change)),
-      seewhy.labelled("Scale", seewhy.select("scale", scales, choice.scale, (scale) => change({ scale }))),
-    );
+      signs(choice, change),
+      scales(record, choice, change),
+    ].filter(Boolean));
     return form;
   };
 })((window.seewhy = window.seewhy || {}));

@@ -25,28 +25,39 @@
   ];
 
   /** The numbers of a raw map, and their histogram: of the raw values where the page has it, else of its codes. */
-  seewhy.mapStatistics = function (map, title) {
+  seewhy.mapStatistics = function (map, title, input) {
     if (!map || !map.statistics) return null;
     const told = (key, value) => (key === "sparsity" || key === "near_zero" ? seewhy.percent(value) : seewhy.number(value));
     const rows = STATISTICS.filter(([key]) => key in map.statistics).map(([key, word]) => [word, told(key, map.statistics[key])]);
+    if (map.statistics.count) rows.push(["Cells of the whole map", map.statistics.count.toLocaleString("en")]);
     rows.push(["Cells on this page", `${map.tiles > 1 ? `${map.tiles} × ` : ""}${map.height} × ${map.width}`]);
     const unit = map.unit || "raw value";
     const caption = `Numbers of the raw map: ${title}`;
     const found = map.histogram || seewhy.countsOf(map);
     const drawn = found ? seewhy.histogram(found, `Histogram of the raw map: ${title}`, unit) : null;
-    const rounded = drawn && !map.histogram ? seewhy.el("p", { className: "quiet", text: "Counted from the values of this page, which are rounded to 127 steps of the peak." }) : null;
+    const part = input && seewhy.partly(input) ? `, of the ${seewhy.count(input.tiles, input.kind.slice(0, -1))} shown out of ${input.of}` : "";
+    const rounded = drawn && !map.histogram ? seewhy.el("p", { className: "quiet", text: `The histogram is counted from the values of this page${part}; they are rounded to 127 steps of the peak.${part ? " The measures above are of the whole map." : ""}` }) : null;
     return seewhy.el("div", {}, seewhy.table(caption, ["Measure", "Value"], rows, { numeric: [1] }), drawn, rounded);
   };
 
-  /** Where the model's input lies on the original. */
-  seewhy.geometryPanel = function (geometry) {
-    if (!geometry) return null;
+  const AXES = {
+    1: "the axis runs along the signal",
+    2: "axes from the top, then from the left",
+    3: "axes: slices or frames, then from the top, then from the left",
+  };
+
+  /** Where the model's input lies on the original; of several inputs a record keeps one geometry where all share it. */
+  seewhy.geometryPanel = function (geometry, inputs = []) {
+    if (!geometry) {
+      const none = "This record keeps no geometry: its inputs do not share one, and a record keeps one for all.";
+      return inputs.length > 1 ? seewhy.el("div", {}, seewhy.el("h3", { text: "Geometry" }), seewhy.el("p", { className: "quiet", text: none })) : null;
+    }
     const size = (axes) => axes.map((length) => seewhy.number(length)).join(" × ");
     const pairs = [["Original", size(geometry.original)], ["Model's input", size(geometry.input)],
       ["Scale by axis", geometry.scale.map((one) => seewhy.number(one)).join(", ")],
       ["Offset by axis", `${geometry.offset.map((one) => seewhy.number(one)).join(", ")} pixels`]];
     return seewhy.el("div", {}, seewhy.el("h3", { text: "Geometry" }), seewhy.factList(pairs),
-      seewhy.el("p", { className: "quiet", text: "input = original × scale − offset; axes from the top, then from the left" }));
+      seewhy.el("p", { className: "quiet", text: `input = original × scale − offset; ${AXES[geometry.input.length] || "axes in the order of the input"}${inputs.length > 1 ? ". It holds for every input" : ""}` }));
   };
 
   /** Of several inputs, each one's part of the evidence by class. */

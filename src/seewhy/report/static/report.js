@@ -15,6 +15,15 @@
   const recordState = (record, state) => ({ view: "record", in: record.split, id: record.id, ...filtersOf(state), ...only(state, Object.keys(CONTROLS)) });
   const recordHref = (record, state) => seewhy.hashOf(recordState(record, state || {}));
 
+  /** Another page of the report at a state; null where there is none. */
+  function pageHref(number, state) {
+    const safe = seewhy.safeHref(((page.page && page.page.hrefs) || [])[number - 1]);
+    return safe ? `${safe}${seewhy.hashOf(state)}` : null;
+  }
+
+  /** The address of a record on whichever page holds it. */
+  const anywhere = (record) => (record.page ? pageHref(record.page, recordState(record, {})) : recordHref(record, {}));
+
   function header() {
     const { run } = page;
     const links = VIEWS.map(([name, words]) => seewhy.el("li", {}, seewhy.el("a", { href: seewhy.hashOf({ view: name }), "data-view": name, text: words })));
@@ -28,7 +37,7 @@
   /** Which page of how many this is, what it leaves out, and the way to the others. */
   function pagesNote() {
     const { number, of, hrefs = [], order, notice } = page.page || {};
-    const lines = [order, ...[notice].flat()].filter(Boolean).map((line) => seewhy.el("p", { text: line }));
+    const lines = [order, ...[notice].flat()].filter(Boolean).map((line) => seewhy.el("p", {}, seewhy.prose(line)));
     const links = hrefs.map(function (href, place) {
       const safe = seewhy.safeHref(href);
       const here = place + 1 === number;
@@ -39,10 +48,14 @@
   }
 
   function showOverview() {
-    const held = new Map(page.records.map((record) => [JSON.stringify([record.split, record.id]), record]));
+    const held = new Map([...page.records, ...(page.others || [])].map((record) => [JSON.stringify([record.split, record.id]), record]));
+    const by = page.run.classes_by === "prediction" ? "predicted" : "label";
     seewhy.overview(main, page.run, {
-      recordHref: (failure) => (held.has(JSON.stringify([failure.split, failure.id])) ? recordHref(failure, {}) : null),
-      classHref: (index, wrong) => seewhy.hashOf({ view: "records", class: index, result: wrong ? "wrong" : "" }),
+      recordHref(failure) {
+        const record = held.get(JSON.stringify([failure.split, failure.id]));
+        return record ? anywhere(record) : null;
+      },
+      classHref: (index, wrong) => seewhy.hashOf({ view: "records", [by]: index, result: wrong ? "wrong" : "" }),
       resultHref: (result) => seewhy.hashOf({ view: "records", result }),
     });
     return null;
@@ -60,6 +73,7 @@
       },
       clear: () => seewhy.go({ view: "records" }),
       recordHref: (record) => recordHref(record, now),
+      pageHref: (number, wanted) => pageHref(number, { ...wanted, page: "" }),
     });
     return null;
   }
@@ -68,12 +82,18 @@
     return Object.fromEntries(Object.entries(CONTROLS).filter(([short]) => state[short]).map(([short, name]) => [name, state[short]]));
   }
 
+  /** A record that this page does not hold: the way to the page that does, where that is known. */
+  function showAbsent(state) {
+    const other = (page.others || []).find((record) => record.id === state.id && (!state.in || record.split === state.in));
+    const href = other && pageHref(other.page, recordState(other, state));
+    const words = href ? seewhy.el("p", {}, `The record ${state.id} is on `, seewhy.el("a", { href, text: `page ${other.page} of this report` }), ".") : seewhy.el("p", { text: `This report has no record ${state.id || ""}${page.page && page.page.of > 1 && !page.page.elsewhere ? " on this page; it may be on another" : ""}.` });
+    return seewhy.replace(main, seewhy.el("h2", { tabindex: "-1", text: href ? "On another page" : "No such record" }), words, pagesNote());
+  }
+
   function showRecord(state) {
     const { records, run } = page;
     const place = records.findIndex((record) => record.id === state.id && (!state.in || record.split === state.in));
-    if (place < 0) {
-      return seewhy.replace(main, seewhy.el("h2", { tabindex: "-1", text: "No such record" }), seewhy.el("p", { text: `This page has no record ${state.id || ""}.` }), pagesNote());
-    }
+    if (place < 0) return showAbsent(state);
     const order = seewhy.found(records, state, run.class_names);
     const at = order.indexOf(place);
     let now = recordState(records[place], state);
@@ -94,7 +114,7 @@
 
   function showMap(state) {
     return seewhy.embeddingView(main, page, state, {
-      open: (record) => seewhy.go(recordState(record, {})),
+      open: (record) => (record.page ? window.location.assign(anywhere(record)) : seewhy.go(recordState(record, {}))),
       change(part) {
         seewhy.note({ ...only(state, ["by", "colour"]), view: "map", ...part });
         show();

@@ -16,8 +16,8 @@
 
   function groupOf(record, colourBy, names, splits) {
     if (colourBy === "error") {
-      const { kind } = seewhy.outcome(record);
-      return { key: kind, words: RESULTS[kind][0], colour: RESULTS[kind][1], order: Object.keys(RESULTS).indexOf(kind), mark: kind === "wrong" ? "cross" : kind === "failed" ? "square" : "dot" };
+      const { kind, word } = seewhy.outcome(record);
+      return { key: kind, words: kind === "unlabelled" ? `? ${word}` : RESULTS[kind][0], colour: RESULTS[kind][1], order: Object.keys(RESULTS).indexOf(kind), mark: kind === "wrong" ? "cross" : kind === "failed" ? "square" : "dot" };
     }
     if (colourBy === "split") {
       if (!splits.has(record.split)) splits.set(record.split, splits.size);

@@ -65,12 +65,18 @@
     return fits ? chosen : seewhy.usualColormap(scale);
   };
 
-  /** How one map is drawn; a shared scale is that of all classes and inputs of its method in this record. */
+  /** The maps that share a scale with one: of its method and layer, and of other inputs at the first layer of each. */
+  seewhy.peersOf = function (record, map) {
+    const alike = record.maps.filter((other) => other.method === map.method);
+    const layerOf = (input) => (input === map.input ? map.layer : alike.find((other) => other.input === input).layer);
+    return alike.filter((other) => other.layer === layerOf(other.input));
+  };
+
+  /** How one map is drawn; a shared scale is that of its peers. */
   seewhy.lookOf = function (record, map, choice) {
     const scale = seewhy.scaleOf(map, choice.sign);
     const shared = choice.scale === "shared";
-    const peers = record.maps.filter((other) => other.method === map.method);
-    const most = shared ? Math.max(0, ...peers.map((other) => seewhy.peakOf(other, scale)).filter(Number.isFinite)) : 0;
+    const most = shared ? Math.max(0, ...seewhy.peersOf(record, map).map((other) => seewhy.peakOf(other, scale)).filter(Number.isFinite)) : 0;
     return { scale, shared, reference: most, opacity: choice.opacity, colormap: seewhy.colormapFor(choice.colormap, scale) };
   };
 

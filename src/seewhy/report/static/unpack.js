@@ -39,12 +39,25 @@
     };
   }
 
+  /* Records of other pages as far as this one knows them: no pictures, no maps, but the `page` that has them. */
+  function unpackOthers(page) {
+    const { splits = [], rows = [] } = (page.page && page.page.elsewhere) || {};
+    const matching = page.run.labels_match !== false;
+    return rows.map(function ([number, split, id, label, predicted, confidence, error]) {
+      const known = matching && label !== null && predicted !== null && error === undefined;
+      return {
+        id, label, predicted, confidence, page: number, split: splits[split], stage: "", error: error || "",
+        status: error === undefined ? "ok" : "failed", right: known ? label === predicted : null,
+      };
+    });
+  }
+
   /* PAGE of a page's JSON. One that is not packed is returned as it is. */
   seewhy.unpack = function (page) {
     if (!page.packed) {
       return page;
     }
     const { packed, kinds, graded, input_kinds, geometries, records, ...rest } = page;
-    return { ...rest, records: records.map((one) => unpackRecord(one, page)) };
+    return { ...rest, records: records.map((one) => unpackRecord(one, page)), others: unpackOthers(page) };
   };
 })();
