@@ -17,6 +17,7 @@ import pytest
 from report_small_runs import ABOUT, failed, mapped, page_of, row, seen, write_small_run
 
 from seewhy.cli.main import seewhy
+from seewhy.report.elsewhere import TOO_MANY
 from seewhy.report.errors import ReportError
 from seewhy.report.run_facts import NO_PREVIEWS, UNTOLD
 from seewhy.report.static_report import remake_report, write_report
@@ -201,3 +202,13 @@ def test_a_run_without_a_record_that_is_shown_has_a_page(tmp_path: Path) -> None
     page = page_of(pages_of(write_small_run(tmp_path / "run", [failed("a"), failed("b")]))["report/index.html"])
     assert [one["id"] for one in page["records"]] == ["a", "b"]
     assert page["run"]["splits"][0]["accuracy"] is None
+
+
+def test_pages_that_cannot_hold_an_index_of_the_others_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_small_run(tmp_path / "run", list(records(7)))
+    first = page_of(pages_of(root, per_page=3)["report/index.html"])["page"]
+    assert len(first["elsewhere"]["rows"]) == 4
+    assert TOO_MANY not in first["notice"]
+    monkeypatch.setattr("seewhy.report.static_report.MOST_BYTES", 50)
+    first = page_of(pages_of(root, per_page=3)["report/index.html"])["page"]
+    assert (first["elsewhere"], first["notice"]) == (None, [TOO_MANY])
