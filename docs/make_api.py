@@ -56,15 +56,15 @@ A class asks one method, and is made and used like `seewhy.Explainer`:
 [The table of methods](../methods.md) has the settings of each, and cites its source."""
 
 
-def pages() -> dict[str, str]:
-    """Every page by its name."""
+def pages(without: str = "") -> dict[str, str]:
+    """Every page by its name; all but one where one, and what it imports, is too much to wait for."""
     found: dict[str, list[str]] = {page: [] for page in PAGES}
     _told.clear()
-    for name, thing in _facade():
+    for name, thing in _facade(without):
         page = ELSEWHERE.get(name) or ROOMS[thing.__module__.split(".")[1]]
         found[page].append(entry(f"seewhy.{name}", thing))
     found["explaining"].append(_explainers())
-    for room, page in MORE.items():
+    for room, page in ((room, page) for room, page in MORE.items() if page != without):
         module = import_module(f"seewhy.{room}")
         listed = [name for name in _public(module) if name not in seewhy.__all__]
         found[page] += [entry(f"seewhy.{room}.{name}", getattr(module, name)) for name in listed]
@@ -75,9 +75,11 @@ def pages() -> dict[str, str]:
     }
 
 
-def _facade() -> Iterator[tuple[str, Any]]:
+def _facade(without: str = "") -> Iterator[tuple[str, Any]]:
     """What ``seewhy`` offers and its value, but for explainers that are made from the registry."""
     for name in sorted(seewhy.__all__, key=lambda name: (not name[0].islower(), name.lower())):
+        if without and without == ROOMS.get(seewhy._HOMES.get(name, "seewhy.").split(".")[1]):
+            continue
         thing = getattr(seewhy, name)
         if name in NAMES and "__init__" not in vars(thing):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import runpy
 from pathlib import Path
 
 import seewhy.methods  # noqa: F401  (importing the room registers every method)
@@ -23,6 +24,8 @@ FAMILIES = {
     "Made of other methods, controls, other libraries": lambda entry: entry.name in MADE_OF_OTHERS,
 }
 OBJECTS = {method: name for name, method in NAMES.items()}
+FILLED = runpy.run_path(str(Path(__file__).with_name("make_parameters.py")))["filled"]
+REGION = "<!-- parameters of {} -->\n<!-- end -->"
 
 HEAD = """# Methods
 
@@ -31,6 +34,18 @@ Every method answers by name, in Python (`seewhy.explain_prediction(model, image
 and as the function that is its formula. Raw maps are signed and neither resized nor normalised; a heat map is made from
 them when it is drawn. This page is written from the registry by `docs/make_methods.py`.
 """
+
+TABLES = {
+    "Parameters of the functions": ("explain_prediction", "compare_methods", "visualize_batch"),
+    "Parameters of the objects": (
+        "Explainer", "Explainer.explain", "Explainer.explain_batch", "Explainer.visualize", "IntegratedGradients",
+        "IntegratedGradients.check_completeness", "SmoothGrad", "AttentionRollout", "AttentionFlow",
+        "AttentionFlow.get_attention_flow",
+    ),
+}  # fmt: skip
+ABOUT_OBJECTS = """Every class of the tables above has the parameters and the methods of `seewhy.Explainer`, and the
+settings of its method by name: `seewhy.GradCAM(model, target_layer="layer4", local=True)`. The classes that come after
+it here write theirs otherwise."""
 
 
 def page() -> str:
@@ -46,7 +61,17 @@ def page() -> str:
         parts.append(
             "\n".join([f"## {family}\n", "| method | what it says | settings | source |", "|---|---|---|---|", *rows])
         )
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    return FILLED("\n\n".join(part.rstrip() for part in [*parts, *parameters()]) + "\n")
+
+
+def parameters() -> list[str]:
+    """The headings and regions of the tables of parameters."""
+    parts = []
+    for heading, names in TABLES.items():
+        parts.append(f"## {heading}")
+        parts += [ABOUT_OBJECTS] if "Explainer" in names else []
+        parts += [REGION.format(name) for name in names]
+    return parts
 
 
 def row(entry: Method) -> str:

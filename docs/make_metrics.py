@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import runpy
 from pathlib import Path
 from typing import get_args
 
@@ -28,6 +29,31 @@ random map, a Gaussian in the middle, and the picture's edges. ↑ more is bette
 description. This page is written from the registry by `docs/make_metrics.py`.
 """
 
+IN_PYTHON = """## In Python
+
+`seewhy.ExplanationMetrics(model, explainer)` grades explanations of single pictures; every answer has the controls'
+values beside it. `evaluate_all` asks the usual metrics at once. Three methods have two names:
+`model_parameter_randomization_test` is `parameter_randomization`, `data_randomization_test` is `class_sensitivity`,
+`sensitivity_n` is `average_sensitivity` (the metric of that name in the tables is `grade(picture, "sensitivity_n")`).
+
+```python
+import seewhy
+from seewhy.demo.models import load
+
+digits = seewhy.ClutteredDigits(counts={"test": 1})
+metrics = seewhy.ExplanationMetrics(load("cnn"), "gradcam")
+record = digits.read(0)
+told = metrics.evaluate_all(record.inputs["image"], bbox=record.box)
+print(told["deletion"]["auc"], told["deletion"]["controls"], told["pointing_game"]["hit"])
+```
+"""
+MEMBERS = (
+    "evaluate_all", "deletion", "insertion", "average_sensitivity", "parameter_randomization", "class_sensitivity",
+    "pointing_game", "grade",
+)  # fmt: skip
+NAMES = ("ExplanationMetrics", *(f"ExplanationMetrics.{name}" for name in MEMBERS))
+FILLED = runpy.run_path(str(Path(__file__).with_name("make_parameters.py")))["filled"]
+
 
 def page() -> str:
     """The whole page."""
@@ -41,7 +67,8 @@ def page() -> str:
                 "|---|---|---|---|---|---|", *rows,
             ])
         )  # fmt: skip
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    parts += [IN_PYTHON, *(f"<!-- parameters of {name} -->\n<!-- end -->" for name in NAMES)]
+    return FILLED("\n\n".join(part.rstrip() for part in parts) + "\n")
 
 
 def row(entry: Metric) -> str:

@@ -22,8 +22,9 @@ class AttentionRollout(Explainer, method="rollout"):
         model: a model with attention over all its tokens.
         head_fusion: how the heads of a layer become one: ``mean`` (the paper), ``max`` or ``min``.
         discard_ratio: the share of the lowest weights of every row that counts as zero, in [0, 1); 0 is the paper.
-        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`; ``discard_cls_token=True`` is accepted here
-            and in every call, since tokens without a place in the picture are never drawn.
+        use_cuda: as in :class:`seewhy.explain.explainer.Explainer`.
+        others: as in :class:`seewhy.explain.explainer.Explainer`; ``discard_cls_token=True`` is accepted here and in
+            every call, since tokens without a place in the picture are never drawn.
 
     Raises:
         ConfigError: ``SW-F77``, ``discard_cls_token=False``, for which a picture has no place.
@@ -112,5 +113,11 @@ class AttentionFlow(Explainer, method="attention_flow"):
     __call__ = explain  # type: ignore[assignment]
 
     def get_attention_flow(self, image: ImageLike, from_patch: int, layer_idx: int = -1) -> Heat:
-        """:meth:`explain` for another patch and layer."""
+        """:meth:`explain` for another patch and layer.
+
+        Args:
+            image: as in :meth:`seewhy.Explainer.explain`.
+            from_patch: the patch that attends, counted row by row from 0 without prefix tokens.
+            layer_idx: the layer, -1 the last.
+        """
         return self.explain(image, from_patch, layer_idx)

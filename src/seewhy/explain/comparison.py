@@ -125,7 +125,8 @@ def compare_methods(
         metric_settings: of the metrics: ``{"deletion": {"steps": 20}}``.
         bbox, mask: where the object is, in pixels of the original picture, for metrics that need it.
         model, image, target_class, colormap, alpha, save_path, dpi, return_heatmap, preprocessing, class_names, task,
-            threshold, output_selector: as in :func:`seewhy.explain.predictions.explain_prediction`.
+            threshold, output_selector: as in :func:`seewhy.explain_prediction`.
+        unknown: none: any other keyword is refused.
 
     Raises:
         ConfigError: ``SW-F78`` no methods or one twice; ``SW-F10`` to ``SW-F13`` an unknown method or setting,

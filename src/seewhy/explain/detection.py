@@ -73,19 +73,24 @@ def explain_detection(
             below; it comes back untouched and is asked in evaluation mode.
         image: a path, a PIL image in any mode, an array, or a tensor ``(C, H, W)`` as the detector takes it.
         method: a method's name.
-        detection_threshold, max_detections: which detections are explained: the best of at least this score.
+        detection_threshold: the score from which detections are explained.
+        max_detections: how many of them at most, the best first.
         bbox: explain the detection that overlaps this box most: left, top, right, bottom in pixels of the original.
         target_layer: for all boxes; by default each box takes the level of the feature pyramid that its logit reads
             most, or the last layer that it reads more than one cell of.
-        colormap, alpha: how the picture looks.
+        colormap, alpha: as in :func:`seewhy.explain_prediction`.
         save_path: where to write it, if anywhere.
         class_names: by the detector's labels; torchvision's label 0 is the background.
         preprocessing: how pictures become inputs, where the default does not suit; see
             :func:`seewhy.explain.detector_input.detector_input`.
-        boxes, objectness, values, suppressed: how a tensor of candidates is written; see
-            :class:`seewhy.models.yolo_like.BoxTensorReader`.
-        reader, passing: for an answer of yet another kind, an :class:`seewhy.models.readers.OutputReader` that gives
-            :class:`seewhy.models.candidates.Candidates`, and how the model takes its input.
+        boxes: how a tensor of candidates writes a box: ``xywh`` (centre, width, height) or ``xyxy``, in pixels of the
+            input; see :class:`seewhy.models.yolo_like.BoxTensorReader`.
+        objectness: such a tensor has an objectness before its classes.
+        values: whether it holds ``logits`` or ``probabilities``; if None told from their range.
+        suppressed: its rows are left, top, right, bottom, score and class, after suppression.
+        reader: for an answer of yet another kind, an :class:`seewhy.models.readers.OutputReader` that gives
+            :class:`seewhy.models.candidates.Candidates`.
+        passing: how the model takes its input, as in :class:`seewhy.Explainer`.
         iou_threshold: the overlap from which a candidate of a perturbed pass may be the same object.
         settings: the method's own, such as ``steps=100``.
 

@@ -174,9 +174,13 @@ class Explainer:
         normalize: bool = True,
         **settings: Any,
     ) -> list[Heat]:
-        """:meth:`explain` for many images, asked in batches of at most ``batch_size``; sizes may differ.
+        """:meth:`explain` for many images, asked in batches; sizes may differ.
 
-        ``images`` is a list, or a batch ``(B, C, H, W)``; ``target_classes`` one class for all, or one for each.
+        Args:
+            images: a list, or a batch ``(B, C, H, W)``.
+            target_classes: one class for all, or one for each; the predicted ones if None.
+            batch_size: images asked at once, at most.
+            normalize, settings: as in :meth:`explain`.
         """
         images = each_image(images)
         each = self.explain_each(images, target_classes, batch_size, **settings)
@@ -286,7 +290,14 @@ class Explainer:
     ) -> UInt8[np.ndarray, "height width 3"]:
         """The heat map over its picture ``(H, W, 3)``, explained first if ``heatmap`` is None; written if asked for.
 
-        Where there is no evidence the picture is left as it is. ``save_path`` puts the original beside it.
+        Where there is no evidence the picture is left as it is.
+
+        Args:
+            image: as in :meth:`explain`.
+            heatmap: what :meth:`explain` gave; asked for anew if None.
+            save_path: where to write the picture, if anywhere.
+            target_class: the class to explain, where no heat map is given; the predicted one if None.
+            colormap, alpha, show_original, dpi: as in :func:`seewhy.explain_prediction`.
         """
         look = Look(colormap, alpha, dpi)
         if heatmap is None:

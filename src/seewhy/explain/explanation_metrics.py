@@ -108,6 +108,11 @@ class ExplanationMetrics:
         ``auc`` is the area under ``scores`` ``[steps + 1]`` over ``fractions``, in [0, 1] (Petsiuk 2018);
         ``relative_auc`` is divided by ``original_score``; ``final_drop`` the share of it that is lost in the end.
         ``control_scores`` are the controls' curves.
+
+        Args:
+            image, target_class: as in :meth:`grade`.
+            steps: in how many steps all places are replaced.
+            baseline: what they are replaced by: ``blur``, ``mean``, ``black``, ``white``, ``zero`` or ``random``.
         """
         return self._deletion(self._shown(image, target_class), steps, baseline)
 
@@ -118,6 +123,9 @@ class ExplanationMetrics:
 
         ``auc`` and ``relative_auc`` as in :meth:`deletion`; ``final_rise`` is the last score's distance from
         ``baseline_score``, as a share of the original's.
+
+        Args:
+            image, target_class, steps, baseline: as in :meth:`deletion`.
         """
         return self._insertion(self._shown(image, target_class), steps, baseline)
 
@@ -126,8 +134,12 @@ class ExplanationMetrics:
     ) -> dict[str, Json]:
         """How much the map changes, relative to its length, when the picture changes a little; lower is better.
 
-        Every value of the picture moves by at most ``noise_level`` of the pixels' range. ``sensitivity`` is the mean
-        over samples, ``max_change`` the largest, ``std`` their deviation.
+        ``sensitivity`` is the mean over samples, ``max_change`` the largest, ``std`` their deviation.
+
+        Args:
+            image, target_class: as in :meth:`grade`.
+            n_samples: how many changed pictures are explained.
+            noise_level: how far each value moves at most, as a share of the pixels' range.
         """
         return self._sensitivity(self._shown(image, target_class), n_samples, noise_level)
 
@@ -139,6 +151,9 @@ class ExplanationMetrics:
 
         ``correlation`` is Spearman's, with all weights random; ``change`` is 1 less it; ``passes`` where it
         is below 0.5. ``by_stage`` tells it block by block, from the head down to the stem.
+
+        Args:
+            image, target_class: as in :meth:`grade`.
         """
         return self._randomization(self._shown(image, target_class))
 
@@ -148,6 +163,9 @@ class ExplanationMetrics:
         """How much the map of the class resembles that of another class; a map that asks about no class has 1.
 
         Keys as in :meth:`parameter_randomization`.
+
+        Args:
+            image, target_class: as in :meth:`grade`.
         """
         return self._class_sensitivity(self._shown(image, target_class))
 
@@ -157,10 +175,14 @@ class ExplanationMetrics:
     def pointing_game(
         self, image: ImageLike, bbox: Sequence[float], target_class: Any = None, tolerance: float = 0.0
     ) -> dict[str, Json]:
-        """Whether the map's highest place lies in the box ``(x0, y0, x1, y1)``, in pixels of the original picture.
+        """Whether the map's highest place lies in a box.
 
         ``hit`` where at least half of the credit does, which tied places share; ``max_location`` ``(y, x)`` is in
-        pixels of the original. ``tolerance`` is in pixels of the model's input.
+        pixels of the original.
+
+        Args:
+            image, bbox, target_class: as in :meth:`grade`.
+            tolerance: how far beside the box counts as a hit, in pixels of the model's input.
         """
         return self._pointing_game(self._shown(image, target_class, bbox), bbox, tolerance)
 
@@ -171,6 +193,9 @@ class ExplanationMetrics:
         box, ``pointing_game``; the picture is explained once for all of them.
 
         What cannot be asked of this model, such as a probability of a regression, has a ``reason`` alone.
+
+        Args:
+            image, target_class, bbox: as in :meth:`grade`.
         """
         shown = self._shown(image, target_class, bbox)
         asked: dict[str, Callable[[], Facts]] = {
@@ -196,8 +221,17 @@ class ExplanationMetrics:
     ) -> dict[str, Json]:
         """Any metric by name (``seewhy metrics`` lists them): ``value``, ``details``, ``reason`` and ``controls``.
 
-        ``bbox`` or ``mask`` tell where the object is, in pixels of the original picture. Raises ``ConfigError``
-        SW-F223 for an unknown metric, SW-F222 for an unknown setting, SW-F226 where the object's place is needed.
+        Args:
+            image: a path, a PIL image, an array, or a tensor ``(C, H, W)`` that is prepared already.
+            metric: its name.
+            target_class: the class whose map is graded, by number or name; the predicted one if None.
+            bbox: where the object is: left, top, right, bottom in pixels of the original picture.
+            mask: the same, place by place ``(H, W)``; one of the two is enough.
+            settings: the metric's own, such as ``steps=20``.
+
+        Raises:
+            ConfigError: ``SW-F223`` an unknown metric, ``SW-F222`` an unknown setting, ``SW-F226`` where the object's
+                place is needed.
         """
         shown = self._shown(image, target_class, bbox, mask)
         seeded = {"seed": self.seed} if "seed" in METRICS[metric].settings else {}

@@ -59,6 +59,10 @@ class IntegratedGradients(Explainer, method="integrated_gradients"):
     ) -> dict[str, Any]:
         """Whether the attributions add up to the score's change from the baseline (completeness, proposition 1).
 
+        Args:
+            image, target_class, settings: as in :meth:`explain`.
+            tolerance: the relative error up to which the sum counts as complete.
+
         Returns:
             ``completeness_score``, ``|F(x) - F(x') - sum|`` in the score's units; ``relative_error``, the same as
             a share of ``|F(x) - F(x')|``; ``score_difference``; ``attribution_sum``; ``is_satisfied``, whether the

@@ -52,7 +52,10 @@ def explain_prediction(
         method: a method's name, such as ``gradcam``, ``integrated_gradients``, ``rollout``.
         target_class: the class to explain, by number or name; the predicted one if None.
         target_layer: the layer to explain through, by name or as a module; the traced default if None.
-        colormap, alpha, show_original, dpi: how the picture looks.
+        colormap: the colours of the heat map, by name: ``viridis``, ``cividis``, ``turbo``, ``jet``, …
+        alpha: the weight of the colours over the picture, 0 to 1.
+        show_original: put the picture itself beside the heat map.
+        dpi: pixels per inch; the longer side of each panel has 4 inches.
         save_path: where to write it, if anywhere.
         return_heatmap: put the heat map ``(H, W)`` in [0, 1] into the result.
         preprocessing: how pictures become inputs, where the model does not tell.
@@ -127,7 +130,8 @@ def visualize_batch(
         output_dir: where pictures are written, if anywhere.
         show_predictions: write the prediction above the pictures.
         batch_size: images held and asked at once, at most.
-        others: as in :func:`explain_prediction`.
+        model, method, target_layer, colormap, alpha, dpi, return_heatmap, preprocessing, class_names, task, threshold,
+            output_selector, settings: as in :func:`seewhy.explain_prediction`.
 
     Raises:
         ConfigError: ``SW-F75`` a batch size that is none, ``SW-F93`` a file in place of the folder.

@@ -70,7 +70,7 @@ def explain_segmentation(
         show_mask_overlay: draw the predicted classes over the picture rather than on their own.
         show_uncertainty: also say how sure the model is of each pixel.
         uncertainty_method: ``entropy`` in nats, 0 to ``log C``, or ``margin``, 0 to 1; never rescaled per image.
-        colormap, alpha, dpi: how the picture looks.
+        colormap, alpha, dpi: as in :func:`seewhy.explain_prediction`.
         save_path: where to write it, if anywhere.
         class_names: the classes' names, in the model's order.
         background: a class that is left out when the most frequent one is sought; none is assumed.

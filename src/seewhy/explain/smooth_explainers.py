@@ -18,7 +18,8 @@ class SmoothGrad(Explainer, method="smoothgrad"):
             for its plain gradient.
         noise_level: standard deviation of the noise as a share of the input's range.
         num_samples: noisy inputs.
-        use_cuda, others: as in :class:`seewhy.explain.explainer.Explainer`; they win over the base's.
+        use_cuda: as in :class:`seewhy.explain.explainer.Explainer`.
+        others: as in :class:`seewhy.explain.explainer.Explainer`; they win over the base's.
     """
 
     other_names = MappingProxyType({"n_samples": "num_samples"})

@@ -122,6 +122,10 @@ class FeatureVisualizer:
 
         Tokens are laid out as the grid they were cut from, without their class token.
 
+        Args:
+            image: one picture, a list of them, or a batch ``(B, C, H, W)``.
+            layer_name: the layer.
+
         Raises:
             LayerError: a layer that is not there. DataError: ``SW-D54``, pictures of several sizes.
         """
@@ -135,6 +139,9 @@ class FeatureVisualizer:
         ``num_channels``, ``active_channels`` (mean above 0.01), ``dead_channels`` (their numbers); ``spatial_size``
         (None where it differs), ``records``, ``num_zero`` and ``nonfinite``: see
         :class:`seewhy.features.statistics.LayerStatistics`.
+
+        Args:
+            image, layer_name: as in :meth:`get_features`.
         """
         reader_of_one(self.model, layer_name)
         (found,) = self._statistics(image, layer_name).values()
@@ -143,9 +150,13 @@ class FeatureVisualizer:
     def compare_layers(
         self, image: Any, layer_names: Any = None, save_path: Destination | None = None
     ) -> dict[str, dict[str, Any]]:
-        """The statistics of several layers by name, from one forward of each picture; the model's stages if None.
+        """The statistics of several layers by name, from one forward of each picture.
 
-        ``save_path`` gets bars of mean, standard deviation, sparsity and active channels over the layers.
+        Args:
+            image: as in :meth:`get_features`.
+            layer_names: the layers; the model's stages if None.
+            save_path: where bars of mean, standard deviation, sparsity and active channels over the layers are
+                written, if anywhere.
         """
         table = self._statistics(image, layer_names)
         if save_path is not None:
@@ -154,6 +165,10 @@ class FeatureVisualizer:
 
     def get_top_activating_features(self, image: Any, layer_name: Any, top_k: int = 10) -> list[tuple[int, float]]:
         """The channels with the highest mean activation, over one picture or all of several: ``[(channel, mean)]``.
+
+        Args:
+            image, layer_name: as in :meth:`get_features`.
+            top_k: how many channels.
 
         Raises:
             ConfigError: ``SW-F201``, no number of channels.
@@ -167,6 +182,11 @@ class FeatureVisualizer:
         """In how many of the pictures each channel is among the ``top_k`` most active: ``[(channel, pictures)]``.
 
         The most common first, of equals the one with the lower number; channels that never are, are left out.
+
+        Args:
+            images: as ``image`` in :meth:`get_features`.
+            layer_name: the layer.
+            top_k: how many channels of each picture count.
         """
         count = require_count("top_k", top_k)
         reader = reader_of_one(self.model, layer_name)

@@ -58,13 +58,12 @@ class InterpretationCallback(WatchingCallback):
         log_every_n_epochs: log at the end of the n-th, 2n-th, … epoch.
         log_every_n_steps: log after n, 2n, … steps of the optimizer instead.
         num_samples: pictures at most; of more, as many are chosen by ``seed``.
-        colormap, alpha: how heat maps are laid over pictures.
+        colormap, alpha: as in :func:`seewhy.explain_prediction`.
         prefix: what names in loggers and folders begin with; callbacks of several methods need different ones.
         target_class: the class to explain, by number or name, for all or one for each chosen picture; the predicted
             one if None.
         explain_labels: explain the true class of each picture instead.
-        preprocessing, class_names, task, threshold, output_selector: as in :func:`seewhy.explain_prediction`, where the
-            network does not tell.
+        preprocessing, class_names, task, threshold, output_selector: as in :func:`seewhy.explain_prediction`.
         explainer_factory: makes the explainer from the LightningModule, in place of ``method`` and its settings.
         batch_size: pictures asked at once.
         seed: of the choice among many pictures.
