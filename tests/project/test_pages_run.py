@@ -22,8 +22,14 @@ PAGES = {
     "task-adapters.md": ["boxes.png", "clip.png", "regions.png", "signal.png", "volume.nii.gz", "volume.png"],
     "callbacks.md": ["training"],
     "optimization.md": ["fast/manifest.json"],
+    "metrics.md": [],
     "interactive-visualizations.md": [
-        "comparison.html", "explanation.html", "graded.html", "graded_report.html", "plain.html", "report.html",
+        "comparison.html",
+        "explanation.html",
+        "graded.html",
+        "graded_report.html",
+        "plain.html",
+        "report.html",
     ],
     "report.md": ["look/report/index.html"],
     "dashboard.md": ["first/report/index.html", "second/report/index.html"],
@@ -73,6 +79,7 @@ def test_a_symptom_that_other_tools_list_is_there(words: str) -> None:
     assert [name for name in symptoms() if words in name.lower()] != []
 
 
+@pytest.mark.slow
 def test_the_page_of_troubles_runs_and_its_checks_find_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
     run_page("troubleshooting.md")
     told = capsys.readouterr().out
@@ -80,6 +87,7 @@ def test_the_page_of_troubles_runs_and_its_checks_find_what_they_are_for(capsys:
         "no positive evidence: the heat map of gradcam is zero, since the gradient at layer4.1.conv2 is zero",
         "auto steps: complete",
         "fitted at 8",
+        "class 2 was asked for, but the model has 2 outputs (0 to 1)",
         "SW-L01", "SW-L41", "SW-C01", "SW-C21", "SW-M10", "SW-T50",
         "no detections of at least 0.9; the best score is ",
         "{'no fixations': 1}",
