@@ -127,8 +127,11 @@ class LiveModel:
         return {"width": width, "height": height, "notes": list(loaded.notes)}
 
     def ask(self, question: Question) -> Answered:
-        """The answer to one question; raises ``SeewhyError`` for what cannot be asked, and ``LiveError`` SW-W45 or SW-W56
-        at the next pass once its patience is at its end."""
+        """The answer to one question.
+
+        Raises ``SeewhyError`` for what cannot be asked, ``LiveError`` SW-W45 or SW-W56 at the first pass after the end
+        of its patience.
+        """
         with self._watch.over(question.patience):
             return self._answered(question)
 

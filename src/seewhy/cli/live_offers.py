@@ -28,7 +28,8 @@ def methods_of(adapter: Adapter) -> list[Json]:
     return [
         {
             "name": name, "purpose": method.purpose, "layer": method.needs_layer, "cite": method.cite,
-            "settings": list(_settings(method.settings)), "why_not": why_not(adapter, method) or _tried(adapter, method),
+            "settings": list(_settings(method.settings)),
+            "why_not": why_not(adapter, method) or _tried(adapter, method),
         }
         for name, method in METHODS.items()
         if name not in LIBRARIES

@@ -58,5 +58,5 @@ class Live(Protocol):
         ...
 
     def ask(self, question: Question) -> Answered:
-        """The answer; raises ``SeewhyError`` for what cannot be asked, and once the question's patience is at its end."""
+        """The answer; raises ``SeewhyError`` for what cannot be asked, and at the end of the question's patience."""
         ...

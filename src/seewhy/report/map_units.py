@@ -1,4 +1,4 @@
-"""What a value of a map is, in words for its legend: the same of maps that a run holds and of those made while asked."""
+"""What a value of a map is, in words for its legend: the same for maps that a run holds and for live ones."""
 
 from __future__ import annotations
 

@@ -13,10 +13,8 @@ from seewhy.values import Json
 _STOP: Final = r"\s'\"<>|*?,;()\[\]{}"
 _DRIVE: Final = r"[A-Za-z]:(?:\\\\?|/)"
 _SHARE: Final = r"(?<!\\)(?:\\\\(?=[\w.$-]+\\[\w$])|\\{4}(?=[\w.$-]+\\\\[\w$]))"
-"""How a network path begins, plain or with its backslashes doubled; a backslash alone is an escape, such as ``\x00``."""
-_QUOTED: Final = re.compile(
-    rf"""(?P<mark>['"])(?P<path>(?:file://)?(?:{_DRIVE}|/|~[\\/]|{_SHARE})[^'"\n]*)(?P=mark)"""
-)
+"""How a network path begins, its backslashes plain or doubled; one backslash alone is an escape, as of a NUL byte."""
+_QUOTED: Final = re.compile(rf"""(?P<mark>['"])(?P<path>(?:file://)?(?:{_DRIVE}|/|~[\\/]|{_SHARE})[^'"\n]*)(?P=mark)""")
 _BARE: Final = re.compile(
     rf"(?<![\w./\\…~<])(?:file://(?:localhost)?(?=/))?(?:~[\\/]|{_DRIVE}|(?!//)/|{_SHARE})(?=[\w.~$@])[^{_STOP}]*"
 )
