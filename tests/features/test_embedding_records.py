@@ -122,6 +122,23 @@ def test_a_chain_of_pairs_is_one_group_and_too_many_pairs_are_refused(monkeypatc
     assert refusal.value.code == "SW-E10"
 
 
+def test_pairs_across_splits_are_all_counted_and_kept_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = torch.ones(60, 4)
+    table[45:] += 1e-3 * torch.randn(15, 4)  # further from the others than they are from each other
+    splits = ["train"] * 45 + ["test"] * 15
+    monkeypatch.setattr(duplicates_module, "MOST", 700)
+    monkeypatch.setattr(duplicates_module, "CHUNK_ROWS", 7)
+    found = near_duplicates(table, splits=splits)
+    assert (found.found, found.across, len(found.pairs)) == (60 * 59 // 2, 45 * 15, 700)
+    ends = found.pairs[:675]
+    assert bool(((ends[:, 0] < 45) & (ends[:, 1] >= 45)).all())
+    assert bool((found.distances[:675].diff() >= 0).all())
+    assert found.distances[675:].tolist() == [0.0] * 25
+    with pytest.raises(EmbeddingError) as refusal:
+        near_duplicates(table, splits=["train"])
+    assert refusal.value.code == "SW-E02"
+
+
 @pytest.mark.parametrize("threshold", [-1, float("nan"), "0.1", True])
 def test_a_threshold_is_a_number_from_zero(threshold: object) -> None:
     with pytest.raises(EmbeddingError) as refusal:

@@ -16,6 +16,7 @@ from seewhy.cli.embedding_options import (
     print_json,
 )
 from seewhy.cli.layers import aligned
+from seewhy.features.embeddings.choices import CLOSE, FAR
 
 if TYPE_CHECKING:
     from seewhy.features.embeddings.duplicates import Duplicates
@@ -31,7 +32,7 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add_source(twice, writes="duplicates.json")
     add_metric(twice)
     twice.add_argument(
-        "--threshold", type=float, default=0.001, metavar="X", help="the largest distance (default: 0.001)"
+        "--threshold", type=float, default=CLOSE, metavar="X", help=f"the largest distance (default: {CLOSE:g})"
     )
     alone = commands.add_parser("outliers", help="records that lie alone, and those whose neighbours have other labels")
     add_source(alone, writes="outliers.parquet")
@@ -76,11 +77,9 @@ def run_outliers(asked: argparse.Namespace) -> int:
 
 def duplicate_lines(found: Embeddings, told: Duplicates) -> list[str]:
     """How many pairs, and the groups that they connect, those over several splits first."""
-    pairs = told.pairs.tolist()
-    across = sum(found.splits[one] != found.splits[other] for one, other in pairs)
     lines = [
         f"{told.found} pairs no further apart than {told.threshold:g} ({told.metric}) among {about(found)}; "
-        f"{across} of them in different splits"
+        f"{told.across} of them in different splits"
     ]
     groups = sorted(told.groups, key=lambda group: (-len({found.splits[row] for row in group}), -len(group), group[0]))
     rows = [("records", "splits", "which")]
@@ -96,7 +95,7 @@ def outlier_lines(found: Embeddings, told: Outliers) -> list[str]:
     alone = _ranked(told, told.alone.nonzero()[:, 0].tolist())
     lines = [
         f"{len(alone)} of {about(found)} lie alone: the mean {told.metric} distance to their {told.k} nearest others "
-        "is more than 3.5 robust deviations above the median"
+        f"is more than {FAR:g} robust deviations above the median"
     ]
     lines += _table(found, told, alone) if alone else []
     contested = told.contested.nonzero()[:, 0].tolist()
@@ -113,7 +112,7 @@ def _table(found: Embeddings, told: Outliers, rows: list[int]) -> list[str]:
         (
             found.record_ids[row], found.splits[row],
             number(float(told.distances[row])), number(float(told.scores[row]), ".1f"),
-            found.class_name(int(found.labels[row])) or "-", found.class_name(int(found.predicted[row])) or "-",
+            found.label_name(int(found.labels[row])) or "-", found.class_name(int(found.predicted[row])) or "-",
             number(float(told.agreement[row]), ".0%"),
         )
         for row in rows[:SHOWN]

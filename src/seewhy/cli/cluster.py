@@ -15,8 +15,10 @@ from seewhy.cli.embedding_options import (
     open_embeddings,
     plain,
     print_json,
+    refuse_unused,
 )
 from seewhy.cli.layers import aligned
+from seewhy.features.embeddings.choices import CLUSTER_METHODS, FEWEST_TRIED, MOST_TRIED
 from seewhy.values import EmbeddingError
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from seewhy.inspection.embeddings import Embeddings
     from seewhy.values import Json
 
-METHODS = ("kmeans", "agglomerative", "hdbscan")
 KEY = (
     "silhouette: -1 to 1, high is apart. Davies-Bouldin: from 0, low is apart. Centroid ratio: distance between "
     "centres over distance to the own one, high is apart."
@@ -39,19 +40,24 @@ def add_cluster(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser("cluster", help="group the records of a run by their embeddings")
     add_source(parser, writes="clusters_METHOD.parquet")
     add_metric(parser)
-    parser.add_argument("--method", choices=METHODS, default="kmeans", help="default: kmeans")
+    parser.add_argument("--method", choices=CLUSTER_METHODS, default="kmeans", help="default: kmeans")
     parser.add_argument(
-        "--count", type=int, metavar="N", help="how many clusters (default: the best silhouette of 2 to 10)"
+        "--count",
+        type=int,
+        metavar="N",
+        help=f"how many clusters (default: the best silhouette of {FEWEST_TRIED} to {MOST_TRIED})",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of k-means (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of k-means (default: 0)")
 
 
 def run_cluster(asked: argparse.Namespace) -> int:
     """Print the clusters and how well they and the labels are apart; keep the table; 0."""
     from seewhy.inspection.embedding_results import save_clusters
 
+    if asked.method != "kmeans":
+        refuse_unused(f"{asked.method} draws nothing", seed=asked.seed)
     found = open_embeddings(asked)
-    clusters = found.cluster(asked.method, asked.count, asked.metric, seed=asked.seed)
+    clusters = found.cluster(asked.method, asked.count, asked.metric, seed=asked.seed or 0)
     path = save_clusters(found, clusters, asked.output) if keeps(asked, found) else None
     apart = {"clusters": _separation(found, clusters.labels, asked.metric)}
     apart["labels"] = _separation(found, found.labels, asked.metric)
@@ -92,10 +98,10 @@ def as_json(found: Embeddings, clusters: Clusters, apart: dict[str, Separation |
 def as_table(found: Embeddings, clusters: Clusters) -> list[str]:
     """Each cluster with its size and its commonest labels."""
     rows = [("cluster", "records", "commonest labels")]
-    for number_ in [*range(len(clusters.sizes)), -1]:
-        members = clusters.labels == number_
+    for cluster in [*range(len(clusters.sizes)), -1]:
+        members = clusters.labels == cluster
         if bool(members.any()):
-            name = str(number_) if number_ >= 0 else "none"
+            name = str(cluster) if cluster >= 0 else "none"
             rows.append((name, str(int(members.sum())), _commonest(found, members)))
     return aligned(rows)
 
@@ -118,7 +124,7 @@ def _commonest(found: Embeddings, members: Tensor) -> str:
     labels = found.labels[members]
     names, counts = torch.unique(labels[labels >= 0], return_counts=True)
     ranked = counts.argsort(descending=True, stable=True)[:3].tolist()
-    return ", ".join(f"{found.class_name(int(names[place]))} ({int(counts[place])})" for place in ranked) or "-"
+    return ", ".join(f"{found.label_name(int(names[place]))} ({int(counts[place])})" for place in ranked) or "-"
 
 
 def _separation(found: Embeddings, groups: Tensor, metric: str) -> Separation | None:

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seewhy.cli.printable import printable
+from seewhy.features.embeddings.choices import DISTANCES
+from seewhy.values import EmbeddingError
+
 if TYPE_CHECKING:
     from seewhy.inspection.embeddings import Embeddings
     from seewhy.values import Json
-
-DISTANCES = ("cosine", "l2")
 
 
 def add_source(parser: argparse.ArgumentParser, *, writes: str = "") -> None:
@@ -27,15 +29,24 @@ def add_source(parser: argparse.ArgumentParser, *, writes: str = "") -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_metric(parser: argparse.ArgumentParser) -> None:
-    """The distance."""
-    parser.add_argument("--metric", choices=DISTANCES, default="cosine", help="the distance (default: cosine)")
+def add_metric(parser: argparse.ArgumentParser, *, of: str = "") -> None:
+    """The distance; ``of`` is what alone has one, and then None where it is not given."""
+    parser.add_argument(
+        "--metric", choices=DISTANCES, default=None if of else "cosine", help=f"the distance{of} (default: cosine)"
+    )
 
 
 def open_embeddings(asked: argparse.Namespace) -> Embeddings:
-    """The embeddings that the words name."""
+    """The embeddings that the words name.
+
+    Raises:
+        EmbeddingError: ``SW-E31``, the answer would be written over what it is of, or into a run; as
+            :meth:`Embeddings.load`.
+    """
     from seewhy.inspection.embeddings import Embeddings
 
+    if asked.output is not None:
+        _require_outside(asked.output, asked.run_dir)
     return Embeddings.load(asked.run_dir, names(asked.splits), asked.layer)
 
 
@@ -49,14 +60,43 @@ def names(words: str | None) -> list[str] | None:
     return None if words is None else [word for part in words.split(",") if (word := part.strip())]
 
 
+def _require_outside(output: Path, source: Path) -> None:
+    from seewhy.store.layout import is_run
+
+    place = output.expanduser().resolve()
+    run = next((folder for folder in place.parents if is_run(folder)), None)
+    if run is not None:
+        raise EmbeddingError(
+            "SW-E31", f"--output {output} lies in the run {run}, whose files are its own",
+            fix="name a file elsewhere; without --output the answer is kept beside the embeddings",
+        )  # fmt: skip
+    if place == source.expanduser().resolve():
+        raise EmbeddingError("SW-E31", f"--output {output} is the file of vectors itself", fix="name another file")
+
+
+def refuse_unused(why: str, **given: Any) -> None:
+    """Refuse options that would change nothing: each by its name, with what it was given; None was not.
+
+    Raises:
+        EmbeddingError: ``SW-E16``.
+
+    Example:
+        >>> refuse_unused("pca has none", metric=None, min_dist=None)
+    """
+    options = {name: f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}" for name in given}
+    named = [options[name] for name, value in given.items() if value not in (None, [])]
+    if named:
+        raise EmbeddingError("SW-E16", f"{', '.join(named)} would change nothing: {why}", fix="leave that out")
+
+
 def keeps(asked: argparse.Namespace, found: Embeddings) -> bool:
     """Whether there is a place for the answer: the file named, or the run."""
     return asked.output is not None or found.run is not None
 
 
 def print_json(value: Json) -> None:
-    """One JSON object."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """One JSON object, in ASCII: a terminal is steered by no character of it."""
+    print(json.dumps(value, indent=2, allow_nan=False))
 
 
 def number(value: Any, form: str = ".4f") -> str:
@@ -78,4 +118,4 @@ def about(found: Embeddings) -> str:
     """``240 records of test, train, val, 128 numbers each at head.fc.input``."""
     where = f" at {found.layer}" if found.layer else ""
     splits = ", ".join(dict.fromkeys(found.splits))
-    return f"{len(found)} records of {splits}, {found.vectors.shape[1]} numbers each{where}"
+    return printable(f"{len(found)} records of {splits}, {found.vectors.shape[1]} numbers each{where}")

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from seewhy.cli.models import OpenedModel, add_model_options, model_request, open_model
+from seewhy.cli.printable import printable
 from seewhy.values import Json, LayerError
 
 if TYPE_CHECKING:
@@ -192,14 +193,15 @@ def _attention_text(attention: dict[str, Json]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns, two spaces apart.
+    """Cells in columns, two spaces apart; what would steer a terminal is written out.
 
     Example:
         >>> aligned([("a", "b"), ("long", "c")])
         ['a     b', 'long  c']
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
 
 
 def _targets(found: Description) -> list[str]:

@@ -15,6 +15,7 @@ from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.live_options import settings_first
 from seewhy.cli.metrics_table import add_metrics, run_metrics
+from seewhy.cli.printable import printable_lines
 from seewhy.cli.report import add_report, run_report
 from seewhy.cli.selftest import add_selftest, run_selftest
 from seewhy.cli.serve import add_serve, run_serve
@@ -51,7 +52,7 @@ def seewhy(words: Sequence[str]) -> int:
     try:
         return run[asked.command](asked)
     except SeewhyError as error:
-        print(f"error {error}", file=sys.stderr)
+        print(f"error {printable_lines(str(error))}", file=sys.stderr)
         return EXIT_REFUSED
 
 

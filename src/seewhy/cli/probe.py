@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from seewhy.cli.embedding_options import about, add_metric, add_source, keeps, names, open_embeddings, print_json
+from seewhy.cli.embedding_options import (
+    about,
+    add_metric,
+    add_source,
+    keeps,
+    names,
+    open_embeddings,
+    print_json,
+    refuse_unused,
+)
 from seewhy.cli.layers import aligned
+from seewhy.cli.printable import printable
+from seewhy.features.embeddings.choices import PROBES, ROUNDS
 
 if TYPE_CHECKING:
     from seewhy.features.embeddings.probes import Probed
     from seewhy.inspection.embeddings import Embeddings
 
-KINDS = ("linear", "knn")
 KEY = "majority always says the commonest training class; shuffled is the same probe trained on shuffled labels"
 
 
@@ -20,14 +30,16 @@ def add_probe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """The words of the command."""
     parser = commands.add_parser("probe", help="train a linear and a k-NN probe on the embeddings of a run")
     add_source(parser, writes="probe.json")
-    add_metric(parser)
-    parser.add_argument("--kind", choices=KINDS, help="only this probe (default: both)")
+    add_metric(parser, of=" of the k-NN probe")
+    parser.add_argument("--kind", choices=PROBES, help="only this probe (default: both)")
     parser.add_argument(
         "--train", metavar="SPLIT", help="train on this split (default: train, or half of a single one)"
     )
     parser.add_argument("--test", metavar="SPLIT,SPLIT", help="score on these (default: all others)")
-    parser.add_argument("--strength", type=float, default=1.0, metavar="C", help="inverse of the penalty (default: 1)")
-    parser.add_argument("-k", type=int, default=5, metavar="N", help="neighbours of the k-NN probe (default: 5)")
+    parser.add_argument(
+        "--strength", type=float, metavar="C", help="of the linear probe: inverse of the penalty (default: 1)"
+    )
+    parser.add_argument("-k", type=int, metavar="N", help="neighbours of the k-NN probe (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="of the control and of a held-out half (default: 0)")
 
 
@@ -35,12 +47,12 @@ def run_probe(asked: argparse.Namespace) -> int:
     """Print the scores of the probes beside their controls; keep them; 0."""
     from seewhy.inspection.embedding_results import probed_json, save_probes
 
+    own = _settings(asked)
     found = open_embeddings(asked)
     test = names(asked.test)
     probes: dict[str, dict[str, Probed]] = {}
-    for kind in KINDS if asked.kind is None else (asked.kind,):
-        own = {"strength": asked.strength} if kind == "linear" else {"k": asked.k, "metric": asked.metric}
-        probes[kind] = found.probe(kind, asked.train, test, seed=asked.seed, **own)
+    for kind in PROBES if asked.kind is None else (asked.kind,):
+        probes[kind] = found.probe(kind, asked.train, test, seed=asked.seed, **own[kind])
     path = save_probes(found, probes, asked.output) if keeps(asked, found) else None
     if asked.json:
         told = {kind: {name: probed_json(found, one) for name, one in each.items()} for kind, each in probes.items()}
@@ -50,10 +62,19 @@ def run_probe(asked: argparse.Namespace) -> int:
     print("\n".join([*as_table(probes), KEY]))
     print("\n".join(["", *by_class(found, probes)]))
     for line in remarks(probes):
-        print(line)
+        print(printable(line))
     if path is not None:
         print(path)
     return 0
+
+
+def _settings(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What each probe is told; none of what only the other would use is given."""
+    own = {"linear": {"strength": asked.strength}, "knn": {"k": asked.k, "metric": asked.metric}}
+    if asked.kind is not None:
+        other = next(kind for kind in PROBES if kind != asked.kind)
+        refuse_unused(f"the {asked.kind} probe has none", **own[other])
+    return {kind: {name: value for name, value in each.items() if value is not None} for kind, each in own.items()}
 
 
 def as_table(probes: dict[str, dict[str, Probed]]) -> list[str]:
@@ -75,7 +96,7 @@ def by_class(found: Embeddings, probes: dict[str, dict[str, Probed]]) -> list[st
     rows: list[tuple[str, ...]] = [("class", *(title for title, _ in columns))]
     for number in classes:
         cells = ("/".join(map(str, one.score.by_class.get(number, ()))) or "-" for _, one in columns)
-        rows.append((found.class_name(number), *cells))
+        rows.append((found.label_name(number), *cells))
     return aligned(rows)
 
 
@@ -91,5 +112,5 @@ def remarks(probes: dict[str, dict[str, Probed]]) -> list[str]:
             if one.left_out:
                 told[f"{one.left_out} records without a label or a finite embedding were left out"] = None
             if not one.settled:
-                told[f"the {kind} probe had not settled after 1000 rounds"] = None
+                told[f"the {kind} probe had not settled after {ROUNDS} rounds"] = None
     return list(told)

@@ -9,15 +9,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seewhy.cli.embedding_options import about, add_metric, add_source, names, number, open_embeddings, print_json
+from seewhy.cli.embedding_options import (
+    about,
+    add_metric,
+    add_source,
+    names,
+    number,
+    open_embeddings,
+    print_json,
+    refuse_unused,
+)
 from seewhy.cli.layers import aligned
 from seewhy.cli.models import add_model_options
+from seewhy.cli.printable import printable
+from seewhy.features.embeddings.choices import INDEXES
 
 if TYPE_CHECKING:
     from seewhy.inspection.embeddings import Embeddings, Similar
     from seewhy.values import Json
 
-INDEXES = ("exact", "flat", "hnsw")
 RECALL_QUERIES = 200
 
 
@@ -50,6 +60,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 def run_similar(asked: argparse.Namespace) -> int:
     """Print the nearest records; 0."""
+    _require_needed(asked)
     found = open_embeddings(asked)
     record: Any = asked.record if asked.model is None else _embedded(asked, found)
     near = found.similar(record, asked.k, asked.metric, split=asked.split, among=names(asked.among), index=asked.index)
@@ -57,7 +68,7 @@ def run_similar(asked: argparse.Namespace) -> int:
     if asked.json:
         print_json(value)
     else:
-        print(f"{asked.record}: nearest by {asked.metric} among {about(found)}")
+        print(f"{printable(asked.record)}: nearest by {asked.metric} among {about(found)}")
         print("\n".join(as_table(found, near)))
     if asked.output is not None:
         _write(asked.output, value)
@@ -102,14 +113,25 @@ def as_table(found: Embeddings, near: list[Similar]) -> list[str]:
     """The nearest records in aligned lines."""
     rows = [("record", "split", "distance", "label", "predicted")]
     rows += [
-        (one.record_id, one.split, number(one.distance), _class(found, one.label), _class(found, one.predicted))
+        (
+            one.record_id, one.split, number(one.distance),
+            "-" if one.label is None else found.label_name(one.label),
+            "-" if one.predicted is None else found.class_name(one.predicted),
+        )
         for one in near
-    ]
+    ]  # fmt: skip
     return aligned(rows)
 
 
-def _class(found: Embeddings, number: int | None) -> str:
-    return "-" if number is None else found.class_name(number)
+def _require_needed(asked: argparse.Namespace) -> None:
+    if asked.model is not None:
+        refuse_unused("with --model RECORD is a picture, of no split", split=asked.split)
+        return
+    refuse_unused(
+        "they say what --model is, and there is none", checkpoint=asked.checkpoint, num_classes=asked.num_classes,
+        size=asked.size, channels=asked.channels, model_arg=asked.model_arg,
+        device=None if asked.device == "auto" else asked.device,
+    )  # fmt: skip
 
 
 def _embedded(asked: argparse.Namespace, found: Embeddings) -> Any:

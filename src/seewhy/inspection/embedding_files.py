@@ -10,18 +10,18 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seewhy.inspection.embedding_table import table_of
+from seewhy.features.embeddings.usable import require_table
+from seewhy.inspection.embedding_table import known_splits, table_of
 from seewhy.models.sniff import sniff
 from seewhy.models.torch_file import read_torch_file
 from seewhy.store.layout import is_run
 from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.store.names import safe_name
-from seewhy.values import EmbeddingError, nearest
+from seewhy.values import EmbeddingError, Json, nearest
 
 FOLDER: Final = "embeddings"
 _KIND: Final = "embeddings"
@@ -40,17 +40,16 @@ def read_embeddings(
             "SW-E25", f"there is no {place}", near=nearest(place.name, _beside(place)),
             fix="give a run directory, or a .pt, .safetensors or .npy file of vectors",
         )  # fmt: skip
+    named = [what for what, given in (("splits", splits), ("a layer", layer)) if given is not None]
+    if named:
+        raise EmbeddingError(
+            "SW-E16", f"{' and '.join(named)} can be chosen of a run, {place} is a file", fix="leave that out"
+        )
     return _of_file(place)
 
 
 def _of_run(root: Path, splits: Collection[str] | None, layer: str | None) -> dict[str, Any]:
-    manifest = read_manifest(root.resolve()) if is_run(root) else None
-    if manifest is None:
-        raise EmbeddingError(
-            "SW-E25",
-            f"{root} holds no run",
-            fix="give the directory that generate_artifacts wrote: it has a manifest.json",
-        )
+    manifest = _manifest(root)
     chosen, suffix = _layer(root, manifest, layer)
     files = _files(manifest, suffix)
     if not files:
@@ -59,20 +58,13 @@ def _of_run(root: Path, splits: Collection[str] | None, layer: str | None) -> di
             f"the run {root} has no file of embeddings yet",
             fix="it was cut short: run the same command again",
         )
-    wanted = list(files) if splits is None else list(dict.fromkeys(splits))
-    for name in wanted:
-        if name not in files:
-            raise EmbeddingError(
-                "SW-E22", f"there is no split {name!r} with embeddings: there is {', '.join(files)}",
-                near=nearest(str(name), files), fix="name one of these splits",
-            )  # fmt: skip
-    about = _about(root)
-    names = about.get("class_names")
+    wanted = list(files) if splits is None else known_splits(splits, files)
     tables = {name: _table(root / files[name][1]) for name in wanted}
     vectors = {name: _tensor(root / files[name][0]) for name in wanted}
     for name in wanted:
         _require_rows(root, vectors[name], tables[name])
     joined = pa.concat_tables(list(tables.values()))
+    class_names, label_names = _names(root)
     return table_of(
         vectors,
         joined["record_id"].to_pylist(),
@@ -81,11 +73,23 @@ def _of_run(root: Path, splits: Collection[str] | None, layer: str | None) -> di
         confidence=joined["confidence"].to_pylist(),
         layer=chosen,
         suffix=suffix,
-        class_names=tuple(map(str, names)) if isinstance(names, list) else None,
-        labels_match=about.get("labels_match", True) is not False,
+        class_names=class_names,
+        label_names=label_names,
+        whole=set(wanted) == set(files),
         run=root,
         made_from={files[name][0]: manifest.derived[files[name][0]].sha256 for name in wanted},
     )
+
+
+def _manifest(root: Path) -> Manifest:
+    manifest = read_manifest(root.resolve()) if is_run(root) else None
+    if manifest is None:
+        raise EmbeddingError(
+            "SW-E25",
+            f"{root} holds no run",
+            fix="give the directory that generate_artifacts wrote: it has a manifest.json",
+        )
+    return manifest
 
 
 def _layer(root: Path, manifest: Manifest, layer: str | None) -> tuple[str, str]:
@@ -135,8 +139,8 @@ def _of_file(file: Path) -> dict[str, Any]:
 def _vectors(file: Path) -> Tensor | Mapping[str, Tensor]:
     if file.suffix == ".npy":
         try:
-            return torch.from_numpy(np.load(file, allow_pickle=False))
-        except (OSError, ValueError, TypeError) as error:
+            return require_table(np.load(file, allow_pickle=False), f"{file} to hold vectors")
+        except (OSError, ValueError, TypeError, EOFError) as error:
             raise _unreadable(file, error) from error
     if (kind := sniff(file)) == "safetensors":
         try:
@@ -153,15 +157,20 @@ def _vectors(file: Path) -> Tensor | Mapping[str, Tensor]:
 
 
 def _tensor(file: Path) -> Tensor:
-    if not file.is_file():
-        raise EmbeddingError("SW-E25", f"there is no {file}, which the run lists", fix="run the same command again")
+    _require_there(file)
     found = _vectors(file)
     if not isinstance(found, Tensor):
         raise EmbeddingError("SW-E28", f"{file} holds no tensor", fix="seewhy verify tells which files were changed")
     return found
 
 
+def _require_there(file: Path) -> None:
+    if not file.is_file():
+        raise EmbeddingError("SW-E25", f"there is no {file}, which the run lists", fix="run the same command again")
+
+
 def _table(file: Path) -> pa.Table:
+    _require_there(file)
     try:
         return pq.read_table(file, columns=list(_COLUMNS))
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -176,12 +185,19 @@ def _require_rows(folder: Path, vectors: Tensor, table: pa.Table) -> None:
         )  # fmt: skip
 
 
-def _about(root: Path) -> Mapping[str, Any]:
+def _names(root: Path) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """``class_names`` and ``label_names``, as the run tells them; none of a run of an earlier version."""
     try:
         said = json.loads((root / "about.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # a run of an earlier version: classes are told by number
-    return said if isinstance(said, dict) else {}
+        classes, labels = _texts(said.get("class_names")), _texts(said.get("label_names"))
+        same = said.get("labels_match", True) is not False
+    except (OSError, ValueError, AttributeError):
+        return None, None
+    return classes, None if same else labels or ()
+
+
+def _texts(said: Json) -> tuple[str, ...] | None:
+    return tuple(map(str, said)) if isinstance(said, list) else None
 
 
 def _unreadable(file: Path, error: Exception) -> EmbeddingError:

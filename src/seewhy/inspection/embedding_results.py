@@ -1,4 +1,7 @@
-"""Results beside the embeddings of a run: tables in Parquet and JSON, listed in the run's manifest."""
+"""Results beside the embeddings of a run: tables in Parquet and JSON, listed in the run's manifest.
+
+Those of some splits only have their names in that of the file: ``projection_umap_of_train.parquet``.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,14 @@ from seewhy.features.embeddings.neighbours import Neighbours
 from seewhy.features.embeddings.outliers import Outliers
 from seewhy.features.embeddings.probes import Probed
 from seewhy.features.embeddings.separation import silhouettes
+from seewhy.inspection.embedding_files import FOLDER
 from seewhy.inspection.embeddings import Embeddings, Projection
 from seewhy.pipeline.projection_export import projection_table
 from seewhy.store.additions import adding_to
 from seewhy.store.files import replacing, write_atomic
+from seewhy.store.names import safe_name
 from seewhy.values import EmbeddingError, Json
 
-FOLDER: Final = "embeddings"
 LARGEST: Final = 20_000
 """Records whose distances are all compared for a silhouette."""
 
@@ -46,9 +50,7 @@ def save_clusters(found: Embeddings, clusters: Clusters, path: Path | None = Non
     several = len(clusters.sizes) > 1 and len(found) <= LARGEST
     each = silhouettes(found.vectors, clusters.labels, clusters.metric).tolist() if several else [None] * len(found)
     facts = {**_facts(found), "method": clusters.method, "metric": clusters.metric, "sizes": clusters.sizes}
-    table = _by_record(
-        found, {"cluster": clusters.labels.tolist(), "silhouette": [_number(one) for one in each]}, facts
-    )
+    table = _by_record(found, {"cluster": clusters.labels.tolist(), "silhouette": [_cell(one) for one in each]}, facts)
     return _save_table(found, table, f"clusters_{clusters.method}", path)
 
 
@@ -70,8 +72,8 @@ def save_neighbours(found: Embeddings, near: Neighbours, index: str, path: Path 
 def save_outliers(found: Embeddings, told: Outliers, path: Path | None = None) -> Path:
     """``embeddings/outliers.parquet``: ``distance``, ``score``, ``alone``, ``agreement``, ``contested`` by record."""
     columns = {
-        "distance": _numbers(told.distances), "score": _numbers(told.scores), "alone": told.alone.tolist(),
-        "agreement": _numbers(told.agreement), "contested": told.contested.tolist(),
+        "distance": _cells(told.distances), "score": _cells(told.scores), "alone": told.alone.tolist(),
+        "agreement": _cells(told.agreement), "contested": told.contested.tolist(),
     }  # fmt: skip
     facts = {**_facts(found), "metric": told.metric, "k": told.k}
     return _save_table(found, _by_record(found, columns, facts), "outliers", path)
@@ -95,12 +97,11 @@ def duplicates_json(found: Embeddings, told: Duplicates) -> dict[str, Json]:
         return [found.splits[row], found.record_ids[row]]
 
     pairs = told.pairs.tolist()
-    across = [pair for pair in pairs if found.splits[pair[0]] != found.splits[pair[1]]]
     return {
         "threshold": told.threshold,
         "metric": told.metric,
         "found": told.found,
-        "across_splits": len(across),
+        "across_splits": told.across,
         "groups": [[named(row) for row in group] for group in told.groups],
         "pairs": [
             {"one": named(one), "other": named(other), "distance": distance}
@@ -116,7 +117,7 @@ def probed_json(found: Embeddings, told: Probed) -> dict[str, Json]:
         by_class = said[who].pop("by_class")
         if who == "score":
             said["by_class"] = [
-                {"class": number, "name": found.class_name(number), "right": right, "records": records}
+                {"class": number, "name": found.label_name(number), "right": right, "records": records}
                 for number, (right, records) in by_class.items()
             ]
     return {**said, "classes": list(told.classes)}
@@ -132,6 +133,7 @@ def _facts(found: Embeddings) -> dict[str, Json]:
         "layer": found.layer,
         "records": len(found),
         "splits": sorted(set(found.splits)),
+        "whole": found.whole,
         "made_from": dict(found.made_from),
     }
 
@@ -143,7 +145,7 @@ def _save_table(found: Embeddings, table: pa.Table, name: str, path: Path | None
             write(draft)
         return path
     with adding_to(_run_of(found)) as run:
-        told = run.write_with(f"{FOLDER}/{name}{found.suffix}.parquet", write, kind=name.partition("_")[0])
+        told = run.write_with(f"{_place(found, name)}.parquet", write, kind=name.partition("_")[0])
         return run.root / told.path
 
 
@@ -153,7 +155,13 @@ def _save_json(found: Embeddings, value: Json, name: str, path: Path | None) -> 
         write_atomic(path, data, durable=False)
         return path
     with adding_to(_run_of(found)) as run:
-        return run.root / run.write_file(f"{FOLDER}/{name}{found.suffix}.json", data, kind=name).path
+        return run.root / run.write_file(f"{_place(found, name)}.json", data, kind=name).path
+
+
+def _place(found: Embeddings, name: str) -> str:
+    """Where a result lies in the run; its name says of which splits and layer, if not of all and the usual one."""
+    splits = "" if found.whole else "_of_" + safe_name("/".join(sorted(set(found.splits))))
+    return f"{FOLDER}/{name}{splits}{found.suffix}"
 
 
 def _run_of(found: Embeddings) -> Path:
@@ -162,9 +170,9 @@ def _run_of(found: Embeddings) -> Path:
     return found.run
 
 
-def _numbers(values: Tensor) -> list[float | None]:
-    return [_number(value) for value in values.tolist()]
+def _cells(values: Tensor) -> list[float | None]:
+    return [_cell(value) for value in values.tolist()]
 
 
-def _number(value: float | None) -> float | None:
+def _cell(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from jaxtyping import Float64, Num
 from torch import Tensor
 
 from seewhy.features.embeddings.agreement import adjusted_rand, purity
+from seewhy.features.embeddings.choices import CLOSE, INDEXES, PROBES, PROJECTIONS
 from seewhy.features.embeddings.clustering import Clusters, cluster
-from seewhy.features.embeddings.duplicates import CLOSE, Duplicates, near_duplicates
+from seewhy.features.embeddings.duplicates import Duplicates, near_duplicates
 from seewhy.features.embeddings.faiss_search import FaissIndex
 from seewhy.features.embeddings.neighbours import Neighbours, nearest_neighbours, neighbours_within
 from seewhy.features.embeddings.outliers import Outliers, outliers
 from seewhy.features.embeddings.principal import principal_components
 from seewhy.features.embeddings.probes import Probed, knn_probe, linear_probe
 from seewhy.features.embeddings.separation import Separation, separation
+from seewhy.features.embeddings.settings import require_settings
 from seewhy.features.embeddings.umap_projection import run_umap
-from seewhy.features.requirements import require_choice, require_count
+from seewhy.features.embeddings.usable import require_vector
+from seewhy.features.requirements import require_choice
 from seewhy.inspection.embedding_files import read_embeddings
 from seewhy.inspection.embedding_table import EmbeddingTable, table_of
-from seewhy.ops import generator
+from seewhy.inspection.probe_parts import probe_parts
 from seewhy.pipeline.projection_export import axis_names
 from seewhy.values import EmbeddingError, Json
 
-TRAIN: Final = "train"
-HELD_OUT: Final = "held out"
-INDEXES: Final = ("exact", "flat", "hnsw")
-PROJECTIONS: Final = ("pca", "umap")
-PROBES: Final = ("linear", "knn")
+_PROBE_SETTINGS: Final = {"linear": ("strength",), "knn": ("k", "metric")}
+_UMAP_SETTINGS: Final = {
+    name: parameter.default for name, parameter in inspect.signature(run_umap).parameters.items()
+    if parameter.default is not parameter.empty
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,12 @@ class Embeddings(EmbeddingTable):
 
     def similar(
         self,
-        record: str | Tensor,
+        record: str | Num[Tensor, " d"] | np.ndarray,
         k: int = 10,
         metric: str = "cosine",
         *,
         split: str | None = None,
-        among: Sequence[str] | None = None,
+        among: Collection[str] | None = None,
         index: str = "exact",
     ) -> list[Similar]:
         """The records nearest to a record of the table (itself left out) or to a vector ``(D,)``, nearest first.
@@ -123,9 +128,9 @@ class Embeddings(EmbeddingTable):
             EmbeddingError: ``SW-E20`` to ``SW-E22`` the record or split, ``SW-E29`` it has no distance to others,
                 ``SW-E01`` to ``SW-E04`` as the message says.
         """
-        own = None if isinstance(record, Tensor) else self.row(record, split)
-        query = record[None] if isinstance(record, Tensor) else self.vectors[own][None]
-        rows = torch.arange(len(self)) if among is None else self.rows_of(*among)
+        own = None if isinstance(record, Tensor | np.ndarray) else self.row(record, split)
+        query = require_vector(record) if own is None else self.vectors[own][None]
+        rows = torch.arange(len(self)) if among is None else self.rows_of(*self.require_splits(among))
         rows = rows if own is None else rows[rows != own]
         if not len(rows):
             raise EmbeddingError("SW-E03", "there is no other record to compare with", fix="name more splits")
@@ -135,7 +140,7 @@ class Embeddings(EmbeddingTable):
                 "SW-E29",
                 f"{record if own is not None else 'the vector'} has no {metric} distance to others: it holds numbers "
                 "that are not finite, or only zeros",
-                fix="metric='l2' if it is zero; check the model otherwise",
+                fix="take the distance l2 if it is zero; check the model otherwise",
             )
         near = zip(found.indices[0].tolist(), found.distances[0].tolist(), strict=True)
         return [self._similar(int(rows[place]), distance) for place, distance in near if place >= 0]
@@ -144,14 +149,8 @@ class Embeddings(EmbeddingTable):
         """The nearest others of every record; see :mod:`seewhy.features.embeddings.neighbours`."""
         if index == "exact":
             return neighbours_within(self.vectors, k, metric)
-        found = self._search(self.vectors, self.vectors, require_count("k", k) + 1, metric, index)
-        own = found.indices == torch.arange(len(self))[:, None]
-        own[:, -1] |= ~own.any(dim=1)  # where equals crowd a record out of its own list, the last one goes
-        rest = ~own
-        shape = len(self), k
-        return Neighbours(
-            found.indices[rest].reshape(shape), found.distances[rest].reshape(shape), found.metric, found.left_out
-        )
+        require_choice("index", index, INDEXES)
+        return FaissIndex(self.vectors, metric, index).within(k)
 
     def index(self, kind: str = "hnsw", metric: str = "cosine") -> FaissIndex:
         """A faiss index of all vectors, to be searched often; its ``recall`` compares it with the exact answer."""
@@ -176,7 +175,7 @@ class Embeddings(EmbeddingTable):
 
     def duplicates(self, threshold: float = CLOSE, metric: str = "cosine") -> Duplicates:
         """Pairs of records that are almost the same, also across splits."""
-        return near_duplicates(self.vectors, threshold, metric)
+        return near_duplicates(self.vectors, threshold, metric, self.splits)
 
     def outliers(self, k: int = 10, metric: str = "cosine") -> Outliers:
         """Records that lie alone, and those whose neighbours have other labels."""
@@ -186,7 +185,7 @@ class Embeddings(EmbeddingTable):
         self,
         kind: str = "linear",
         train: str | None = None,
-        test: Sequence[str] | None = None,
+        test: Collection[str] | None = None,
         *,
         seed: int = 0,
         **settings: Any,
@@ -205,48 +204,33 @@ class Embeddings(EmbeddingTable):
             By held-out split, the scores of the probe and of two controls.
 
         Raises:
-            EmbeddingError: ``SW-E07`` fewer than two classes, ``SW-E11`` nothing to test on, ``SW-E22`` no such split.
+            EmbeddingError: ``SW-E07`` fewer than two classes, ``SW-E11`` nothing to test on, ``SW-E12`` the seed,
+                ``SW-E15`` no such setting, ``SW-E22`` no such split.
         """
         require_choice("kind", kind, PROBES)
+        require_settings(f"a {kind} probe", settings, _PROBE_SETTINGS[kind])
         ask: Any = linear_probe if kind == "linear" else knn_probe
         return {
             name: ask(
                 self.vectors[known], self.labels[known], self.vectors[asked], self.labels[asked], seed=seed, **settings
             )
-            for name, (known, asked) in self._parts(train, test, seed).items()
+            for name, (known, asked) in probe_parts(self, train, test, seed).items()
         }
 
     def project(self, method: str = "pca", **settings: Any) -> Projection:
-        """Places in the plane: ``pca`` (exact) or ``umap`` (settings of :func:`run_umap`)."""
+        """Places in the plane: ``pca`` (exact; ``count`` components) or ``umap`` (settings of :func:`run_umap`).
+
+        Raises:
+            EmbeddingError: ``SW-E15`` no such setting, and as the two.
+        """
         require_choice("method", method, PROJECTIONS)
         if method == "umap":
-            return Projection("umap", run_umap(self.vectors, **settings), ("UMAP 1", "UMAP 2"), dict(settings))
+            require_settings(method, settings, list(_UMAP_SETTINGS))
+            used = {**_UMAP_SETTINGS, **settings}
+            return Projection(method, run_umap(self.vectors, **used), ("UMAP 1", "UMAP 2"), used)
+        require_settings(method, settings, ["count"])
         found = principal_components(self.vectors, **settings)
-        return Projection("pca", found.project(self.vectors), tuple(axis_names(found.explained)), dict(settings))
-
-    def _parts(self, train: str | None, test: Sequence[str] | None, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
-        known = list(dict.fromkeys(self.splits))
-        if train is None and TRAIN not in known and test is None and len(known) == 1:
-            return {HELD_OUT: self._halves(seed)}
-        name = train or (TRAIN if TRAIN in known else known[0])
-        self.require_splits([name, *(test or ())])
-        asked = [other for other in known if other != name] if test is None else list(test)
-        if not asked or name in asked:
-            raise EmbeddingError(
-                "SW-E11", f"a probe is trained on {name!r} and tested on other records, there is "
-                f"{', '.join(asked) or 'no other split'}", fix="name other splits to test on",
-            )  # fmt: skip
-        return {other: (self.rows_of(name), self.rows_of(other)) for other in asked}
-
-    def _halves(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Half of each class, drawn at random; the odd record is trained on."""
-        draw = torch.rand(len(self), generator=generator(seed, "held out"))
-        kept = torch.zeros(len(self), dtype=torch.bool)
-        for name in torch.unique(self.labels[self.labels >= 0]).tolist():
-            rows = (self.labels == name).nonzero()[:, 0]
-            kept[rows[draw[rows].argsort(stable=True)][: (len(rows) + 1) // 2]] = True
-        labelled = self.labels >= 0
-        return (kept & labelled).nonzero()[:, 0], (~kept & labelled).nonzero()[:, 0]
+        return Projection(method, found.project(self.vectors), tuple(axis_names(found.explained)), dict(settings))
 
     def _similar(self, row: int, distance: float) -> Similar:
         label, predicted = int(self.labels[row]), int(self.predicted[row])

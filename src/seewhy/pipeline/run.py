@@ -30,6 +30,7 @@ from seewhy.pipeline.projection_export import export_projections
 from seewhy.pipeline.report_export import export_report
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import Desk, OpenShard, current_revision
+from seewhy.pipeline.stale_results import remove_stale_results
 from seewhy.pipeline.summary import Summary, tally
 from seewhy.store.names import SafeNames
 from seewhy.store.run_directory import RunDirectory
@@ -112,10 +113,11 @@ def run(
         if computed == plan.records:
             directory.remove_superseded()
             graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
-            embeddings = export_embeddings(directory, reader, job.found, job.index)
-            projections = export_projections(directory, reader, job.found)
+            embeddings = list(export_embeddings(directory, reader, job.found, job.index))
+            embeddings += export_projections(directory, reader, job.found)
+            remove_stale_results(directory, embeddings, job.found)
             grades = export_grades(directory, graded)
-            directory.finish([about, *embeddings, *projections, *grades, export_failures(directory, failures)])
+            directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
             if job.settings.generate_report:
                 pages = export_report(directory, reader, job.found)
                 directory.finish(pages)

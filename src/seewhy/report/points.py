@@ -23,8 +23,8 @@ def projections(root: Path) -> list[Path]:
 def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, Json]:
     """One projection's points of some records; ``places`` maps ``(split, id)`` to the record's index.
 
-    A point that is not finite has no place in a map and is left out. A projection of another layer than the model's own
-    carries it in its name.
+    A point that is not finite has no place in a map and is left out. A projection of some splits, or of another layer
+    than the model's own, carries them in its name: ``PCA of train+val at layer3``.
 
     Raises:
         ReportError: ``SW-P02``, the file is damaged.
@@ -33,7 +33,7 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
         table = pq.read_table(path, columns=["record_id", "split", "x", "y"])
         said: Mapping[str, Any] = json.loads((table.schema.metadata or {})[b"seewhy"])
         layer, axes = said.get("layer"), [str(axis) for axis in said["axes"]]
-        name = str(said["method"]).upper() + (f" at {path.stem.partition('@')[2]}" if "@" in path.stem else "")
+        name = str(said["method"]).upper() + _of_what(path.stem)
         columns = [table[column].to_pylist() for column in ("split", "record_id", "x", "y")]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise ReportError(
@@ -49,6 +49,13 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
             found["y"].append(_rough(y))
             found["record"].append(place)
     return {"name": name, "axes": axes, "layer": layer, **found}
+
+
+def _of_what(stem: str) -> str:
+    """``" of train at layer3"`` of ``projection_pca_of_train@layer3``; the dashboard's script says the same."""
+    head, _, layer = stem.partition("@")
+    splits = head.partition("_of_")[2]
+    return (f" of {splits}" if splits else "") + (f" at {layer}" if layer else "")
 
 
 def _rough(value: float) -> float:

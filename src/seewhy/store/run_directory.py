@@ -102,6 +102,11 @@ class RunDirectory:
         """The questions that committed rows answer, with the settings that decide their numbers."""
         return MappingProxyType(self._ledger.questions)
 
+    @property
+    def derived(self) -> Mapping[str, DerivedEntry]:
+        """The files that are listed as describing the whole run."""
+        return MappingProxyType(self._derived)
+
     def require_agreement(self, questions: Mapping[str, Json]) -> None:
         """Refuse questions whose key was answered before with other settings, as :meth:`commit` does, but early.
 
@@ -167,6 +172,13 @@ class RunDirectory:
         for name in RunReader(self.root).superseded_files():
             self._begin()
             inside(self.root, name).unlink(missing_ok=True)
+
+    def remove_derived(self, relative: str) -> None:
+        """Delete a file that describes the whole run no longer, and list it no more."""
+        self._require_held()
+        self._begin()
+        inside(self.root, relative).unlink(missing_ok=True)
+        self._derived.pop(relative, None)
 
     def finish(self, derived: Iterable[Artifact] = ()) -> None:
         """Say that the run is complete, and remember the bytes of the files that describe it as a whole."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 import torch
 from jaxtyping import Int64, Num
 from torch import Tensor
 
+from seewhy.features.embeddings.choices import CLUSTER_METHODS, FEWEST_TRIED, MOST_TRIED, Distance
 from seewhy.features.embeddings.grouping import NO_GROUP
 from seewhy.features.embeddings.separation import silhouettes
-from seewhy.features.embeddings.usable import Distance, prepared_rows, require_distance, require_table, usable_rows
+from seewhy.features.embeddings.settings import require_seed
+from seewhy.features.embeddings.usable import prepared_rows, require_distance, require_table, usable_rows
 from seewhy.features.requirements import require_count
 from seewhy.values import EmbeddingError, MissingExtraError, nearest
 
-ClusterMethod = Literal["kmeans", "agglomerative", "hdbscan"]
-CLUSTER_METHODS: Final[tuple[str, ...]] = get_args(ClusterMethod)
-TRIED: Final = range(2, 11)
-"""Numbers of clusters that are tried where none is given."""
 LARGEST_TREE: Final = 20_000
 """Records whose distances all fit into memory."""
 SAMPLE: Final = 5_000
@@ -60,14 +58,16 @@ def cluster(
         vectors: ``(N, D)``.
         method: ``kmeans``; ``agglomerative`` (Ward's linkage); ``hdbscan``, which finds the number itself and leaves
             what lies in no dense place out.
-        count: how many clusters; None tries 2 to 10 and takes the best mean silhouette (of 5000 records at most).
+        count: how many clusters; None tries 2 to 10, or as many as vectors differ, and takes the best mean silhouette
+            (of 5000 records at most).
         metric: with ``cosine`` vectors are divided by their lengths first; ``l2`` takes them as they are.
         seed: k-means begins at random.
         fewest: records of the smallest cluster of ``hdbscan``.
 
     Raises:
         MissingExtraError: scikit-learn is not installed. EmbeddingError: ``SW-E01`` no such distance, ``SW-E02`` no
-            table, ``SW-E08`` no such method, ``SW-E09`` fewer vectors than clusters, or too many for a method.
+            table, ``SW-E08`` no such method, ``SW-E09`` fewer vectors than clusters, or too many for a method,
+            ``SW-E12`` the seed.
 
     Example:
         >>> table = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, -0.1], [0.0, 1.0], [0.1, 1.0]])
@@ -76,6 +76,7 @@ def cluster(
     """
     rows, distance = require_table(vectors), require_distance(metric)
     _require_method(method, count)
+    seed = require_seed(seed)
     kept = usable_rows(rows, distance).nonzero()[:, 0]
     prepared = prepared_rows(rows[kept], distance).numpy()
     _require_fitting(method, len(kept), count, fewest)
@@ -83,6 +84,7 @@ def cluster(
     if method == "hdbscan":
         found = _hdbscan(prepared, fewest)
     elif count is not None:
+        _require_different(prepared, count)
         found = _divided(prepared, method, count, seed)
     else:
         found, tried = _best(prepared, method, distance, seed)
@@ -95,7 +97,7 @@ def _require_method(method: str, count: int | None) -> None:
     if method not in CLUSTER_METHODS:
         raise EmbeddingError(
             "SW-E08", f"clusters are found by one of {', '.join(CLUSTER_METHODS)}, got {method!r}",
-            near=nearest(str(method), CLUSTER_METHODS), fix="method='kmeans'",
+            near=nearest(str(method), CLUSTER_METHODS), fix="use one of these",
         )  # fmt: skip
     if count is not None:
         if method == "hdbscan":
@@ -104,7 +106,7 @@ def _require_method(method: str, count: int | None) -> None:
 
 
 def _require_fitting(method: str, rows: int, count: int | None, fewest: int) -> None:
-    needed = require_count("fewest", fewest) if method == "hdbscan" else 3 if count is None else count
+    needed = require_count("fewest", fewest) if method == "hdbscan" else FEWEST_TRIED + 1 if count is None else count
     if rows < needed:
         raise EmbeddingError(
             "SW-E09",
@@ -114,14 +116,15 @@ def _require_fitting(method: str, rows: int, count: int | None, fewest: int) -> 
     if method == "agglomerative" and rows > LARGEST_TREE:
         raise EmbeddingError(
             "SW-E09", f"agglomerative clustering compares all pairs: at most {LARGEST_TREE} vectors, got {rows}",
-            fix="method='kmeans'",
+            fix="use kmeans",
         )  # fmt: skip
 
 
 def _best(rows: np.ndarray, method: str, metric: Distance, seed: int) -> tuple[np.ndarray, dict[int, float]]:
     drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:SAMPLE])
     sample = torch.from_numpy(rows[drawn])
-    found = {count: _divided(rows, method, count, seed) for count in TRIED if count < len(rows)}
+    most = min(MOST_TRIED, len(rows) - 1, _require_different(rows, FEWEST_TRIED))
+    found = {count: _divided(rows, method, count, seed) for count in range(FEWEST_TRIED, most + 1)}
     tried = {}
     for count, labels in found.items():
         own = torch.from_numpy(labels[drawn].astype(np.int64))
@@ -130,12 +133,19 @@ def _best(rows: np.ndarray, method: str, metric: Distance, seed: int) -> tuple[n
     return found[best], tried
 
 
+def _require_different(rows: np.ndarray, count: int) -> int:
+    """How many rows differ; ``EmbeddingError`` SW-E09 for fewer than ``count``."""
+    different = len(np.unique(rows, axis=0))
+    if different < count:
+        raise EmbeddingError(
+            "SW-E09", f"there are {different} different vectors for {count} clusters",
+            fix="fewer clusters, or more records: many vectors are the same",
+        )  # fmt: skip
+    return different
+
+
 def _divided(rows: np.ndarray, method: str, count: int, seed: int) -> np.ndarray:
     made = _sklearn_cluster()
-    if len(np.unique(rows, axis=0)) < count:
-        raise EmbeddingError(
-            "SW-E09", f"there are fewer than {count} different vectors", fix="fewer clusters: many vectors are the same"
-        )
     chosen = (
         made.KMeans(count, n_init=10, random_state=seed)
         if method == "kmeans"

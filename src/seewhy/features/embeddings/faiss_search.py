@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import torch
 from jaxtyping import Int64, Num
 from torch import Tensor
 
-from seewhy.features.embeddings.neighbours import Neighbours, nearest_neighbours
-from seewhy.features.embeddings.usable import Distance, prepared_rows, require_distance, require_table, usable_rows
+from seewhy.features.embeddings.choices import INDEX_KINDS, Distance
+from seewhy.features.embeddings.neighbours import Neighbours, nearest_neighbours, require_enough
+from seewhy.features.embeddings.usable import prepared_rows, require_distance, require_table, usable_rows
 from seewhy.features.requirements import require_count
 from seewhy.values import EmbeddingError, MissingExtraError, nearest
 
-IndexKind = Literal["flat", "hnsw"]
-KINDS: Final[tuple[str, ...]] = get_args(IndexKind)
 LINKS: Final = 32
 BUILD_WIDTH: Final = 200
 SEARCH_WIDTH: Final = 128
@@ -52,14 +51,15 @@ class FaissIndex:
     """
 
     def __init__(self, references: Num[Tensor, "n d"], metric: str = "cosine", kind: str = "flat") -> None:
-        if kind not in KINDS:
+        if kind not in INDEX_KINDS:
             raise EmbeddingError(
-                "SW-E14", f"an index is one of {', '.join(KINDS)}, got {kind!r}", near=nearest(str(kind), KINDS),
-                fix="kind='flat'",
+                "SW-E14", f"an index is one of {', '.join(INDEX_KINDS)}, got {kind!r}",
+                near=nearest(str(kind), INDEX_KINDS), fix="use one of these",
             )  # fmt: skip
         self.references, self.kind = require_table(references, "references"), kind
         self.metric: Distance = require_distance(metric)
-        self._names = usable_rows(self.references, self.metric).nonzero()[:, 0]
+        self._known = usable_rows(self.references, self.metric)
+        self._names = self._known.nonzero()[:, 0]
         begun = time.monotonic()
         self._index = _built(_faiss(), self.references.shape[1], kind)
         for part in torch.split(self._names, 1 << 16):
@@ -78,10 +78,7 @@ class FaissIndex:
                 "SW-E04", f"queries of length {asked.shape[1]}, the index holds vectors of length "
                 f"{self.references.shape[1]}", fix="take embeddings of the same layer of the same model",
             )  # fmt: skip
-        if require_count("k", k) > len(self._names):
-            raise EmbeddingError(
-                "SW-E03", f"asked for {k} neighbours, the index holds {len(self._names)}", fix="a smaller k"
-            )
+        require_enough(require_count("k", k), self._known, 0)
         answered = usable_rows(asked, self.metric).nonzero()[:, 0]
         indices = torch.full((len(asked), k), -1)
         distances = torch.full((len(asked), k), float("nan"), dtype=torch.float64)
@@ -89,12 +86,23 @@ class FaissIndex:
             if self.kind == "hnsw":
                 self._index.hnsw.efSearch = max(SEARCH_WIDTH, 2 * k)
             squared, places = self._index.search(prepared_rows(asked[answered], self.metric).float().numpy(), k)
-            found = torch.from_numpy(places)
             apart = torch.from_numpy(squared).double().clamp(min=0)
+            found = torch.from_numpy(places).masked_fill(~apart.isfinite(), -1)  # beyond what single precision holds
             apart = apart / 2 if self.metric == "cosine" else apart.sqrt()
             indices[answered] = self._names[found.clamp(min=0)].masked_fill(found < 0, -1)
             distances[answered] = apart.masked_fill(found < 0, float("nan"))
         return Neighbours(indices, distances, self.metric, len(self.references) - len(self._names))
+
+    def within(self, k: int = 10) -> Neighbours:
+        """The nearest others of every row; raises as :meth:`search`."""
+        require_enough(require_count("k", k), self._known, 1)
+        found = self.search(self.references, k + 1)
+        own = found.indices == torch.arange(len(self.references))[:, None]
+        own[:, -1] |= ~own.any(dim=1)  # where equals crowd a row out of its own list, the last one goes
+        shape = len(self.references), k
+        return Neighbours(
+            found.indices[~own].reshape(shape), found.distances[~own].reshape(shape), found.metric, found.left_out
+        )
 
     def recall(self, queries: Num[Tensor, "q d"], k: int = 10) -> Recall:
         """The share of exact neighbours that the index finds; one at the same distance as the last counts."""

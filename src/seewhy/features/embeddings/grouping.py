@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float64, Int64, Num
 from torch import Tensor
 
-from seewhy.features.embeddings.usable import Distance, prepared_rows, require_table, usable_rows
+from seewhy.features.embeddings.choices import Distance
+from seewhy.features.embeddings.usable import prepared_rows, require_table, usable_rows
 from seewhy.values import EmbeddingError
 
 NO_GROUP: Final = -1
@@ -40,6 +41,7 @@ def grouped_rows(
     Raises:
         EmbeddingError: ``SW-E07``, fewer than two groups are left.
     """
+    vectors = require_table(vectors)
     kept = (usable_rows(vectors, metric) & (groups >= 0)).nonzero()[:, 0]
     require_groups(vectors, groups)
     names, places = torch.unique(groups[kept], return_inverse=True)

@@ -10,13 +10,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64, Num
 from torch import Tensor
 
-from seewhy.features.embeddings.usable import (
-    Distance,
-    prepared_rows,
-    require_distance,
-    require_table,
-    usable_rows,
-)
+from seewhy.features.embeddings.choices import Distance
+from seewhy.features.embeddings.usable import prepared_rows, require_distance, require_table, usable_rows
 from seewhy.features.requirements import require_count
 from seewhy.values import EmbeddingError
 
@@ -80,11 +75,13 @@ def nearest_neighbours(
         >>> found.indices.tolist(), found.distances.tolist()
         ([[0, 2]], [[0.0, 0.0]])
     """
+    queries, references = require_table(queries, "queries"), require_table(references, "references")
     distance = _require(queries, references, k, metric, exclude, chunk_rows, block_rows)
     answered = usable_rows(queries, distance)
     known = usable_rows(references, distance)
     excluded = torch.full((len(queries),), -1) if exclude is None else exclude
-    _require_enough(k, known, answered, excluded)
+    named = excluded[answered & (excluded >= 0)]
+    require_enough(k, known, 1 if bool(known[named].any()) else 0)
     indices = torch.full((len(queries), k), -1)
     distances = torch.full((len(queries), k), float("nan"), dtype=torch.float64)
     kept = list(prepared_blocks(references, known, distance, block_rows)) if references.numel() <= KEPT else None
@@ -174,9 +171,8 @@ def _merged(
 
 
 def _require(
-    queries: object, references: object, k: int, metric: str, exclude: Tensor | None, chunk_rows: int, block_rows: int
+    asked: Tensor, known: Tensor, k: int, metric: str, exclude: Tensor | None, chunk_rows: int, block_rows: int
 ) -> Distance:
-    asked, known = require_table(queries, "queries"), require_table(references, "references")
     if asked.shape[1] != known.shape[1]:
         raise EmbeddingError(
             "SW-E04", f"queries of length {asked.shape[1]} and references of length {known.shape[1]} do not compare",
@@ -191,16 +187,13 @@ def _require(
     return require_distance(metric)
 
 
-def _require_enough(
-    k: int, known: Bool[Tensor, " n"], answered: Bool[Tensor, " q"], excluded: Int64[Tensor, " q"]
-) -> None:
-    """``EmbeddingError`` SW-E03 where a query has fewer than ``k`` neighbours."""
-    named = excluded[answered & (excluded >= 0)]
-    count = int(known.sum()) - int(bool(len(named)) and bool(known[named].any()))
+def require_enough(k: int, known: Bool[Tensor, " n"], excluded: int) -> None:
+    """``EmbeddingError`` SW-E03 where of the references that are ``known`` to have a distance too few are left."""
+    count = max(int(known.sum()) - excluded, 0)
     if k > count:
         unusable = int((~known).sum())
         raise EmbeddingError(
             "SW-E03", f"asked for {k} neighbours, there are {count}"
             + (f" ({unusable} vectors have no distance: not finite, or all zero)" if unusable else ""),
-            fix=f"k={count}" if count else "check the embeddings",
+            fix=f"ask for {count} or fewer" if count else "check the embeddings",
         )  # fmt: skip

@@ -9,12 +9,11 @@ import torch
 from jaxtyping import Bool, Float64, Int64, Num
 from torch import Tensor
 
+from seewhy.features.embeddings.choices import FAR, Distance
 from seewhy.features.embeddings.neighbours import neighbours_within
-from seewhy.features.embeddings.usable import Distance, require_table
+from seewhy.features.embeddings.usable import require_table
 from seewhy.values import EmbeddingError
 
-FAR: Final = 3.5
-"""Beyond this robust z-score a value is an outlier: Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers."""
 NORMAL: Final = 0.6744897501960817
 """The upper quartile of the standard normal distribution: what the median deviation of normal numbers is."""
 

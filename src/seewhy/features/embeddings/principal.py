@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64, Num
 from torch import Tensor
 
-from seewhy.features.embeddings.usable import require_table, usable_rows
+from seewhy.features.embeddings.usable import LARGE, require_table, usable_rows
 from seewhy.features.requirements import require_count
 from seewhy.values import EmbeddingError
 
@@ -43,7 +43,7 @@ class Principal:
         return tuple(float(value) / self.total if self.total > 0 else float("nan") for value in self.variances)
 
     def project(self, vectors: Num[Tensor, "m d"]) -> Float64[Tensor, "m k"]:
-        """Coordinates along the axes; NaN for a row that is not finite.
+        """Coordinates along the axes; NaN for a row that is not finite, or beyond 1e100.
 
         Raises:
             EmbeddingError: ``SW-E02`` no table, ``SW-E04`` vectors of another length.
@@ -105,7 +105,7 @@ def _mean(chunks: Chunks) -> tuple[Float64[Tensor, " d"], int, int]:
     sums: list[Tensor] = []
     rows = seen = 0
     for chunk in chunks():
-        kept = _finite(require_table(chunk))
+        kept = _finite(chunk)
         seen += len(chunk)
         if not len(kept):
             continue
@@ -118,14 +118,18 @@ def _mean(chunks: Chunks) -> tuple[Float64[Tensor, " d"], int, int]:
             )  # fmt: skip
         sums = [sums[0] + own[0], sums[1].minimum(own[1]), sums[2].maximum(own[2])] if sums else own
     if not sums:
-        raise EmbeddingError("SW-E05", f"none of {seen} vectors is finite", fix="check the model: it puts out NaN")
+        raise EmbeddingError(
+            "SW-E05", f"none of {seen} vectors is finite, with numbers up to {LARGE:g}",
+            fix="check the model: it puts out NaN, or numbers that overflow",
+        )  # fmt: skip
     total, low, high = sums
     # what does not vary is exactly zero once centred, which a mean rounded by a division would miss
     return torch.where(low == high, low, total / rows), rows, seen - rows
 
 
 def _finite(chunk: Num[Tensor, "m d"]) -> Float64[Tensor, "n d"]:
-    return chunk[usable_rows(chunk)].double()
+    rows = require_table(chunk)
+    return rows[usable_rows(rows)].double()
 
 
 def _by_columns(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 from jaxtyping import Int64, Num
 from torch import Tensor
 
+from seewhy.features.embeddings.choices import ROUNDS
 from seewhy.features.embeddings.grouping import require_groups
 from seewhy.features.embeddings.neighbours import nearest_neighbours
-from seewhy.features.embeddings.usable import require_distance, usable_rows
+from seewhy.features.embeddings.settings import require_seed
+from seewhy.features.embeddings.usable import require_distance, require_table, usable_rows
 from seewhy.ops import generator
 from seewhy.values import EmbeddingError, MissingExtraError
-
-ROUNDS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def linear_probe(
 
     Raises:
         MissingExtraError: scikit-learn is not installed. EmbeddingError: ``SW-E02``, ``SW-E04``, ``SW-E07`` fewer than
-            two classes, ``SW-E11`` nothing to test on, ``SW-E12`` a strength that is no number above 0.
+            two classes, ``SW-E11`` nothing to test on, ``SW-E12`` a strength that is no number above 0, or the seed.
 
     Example:
         >>> table = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
@@ -79,7 +79,7 @@ def linear_probe(
         1.0
     """
     if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 < strength < float("inf"):
-        raise EmbeddingError("SW-E12", f"strength must be a number above 0, got {strength!r}", fix="strength=1.0")
+        raise EmbeddingError("SW-E12", f"strength must be a number above 0, got {strength!r}", fix="take 1.0")
     split = _Split.of(train, train_labels, test, test_labels, "l2")
     mean, deviation = split.train.mean(dim=0), split.train.std(dim=0, unbiased=False)
     varies = split.train.amin(dim=0) != split.train.amax(dim=0)
@@ -146,6 +146,8 @@ class _Split:
 
     @classmethod
     def of(cls, train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, metric: Any) -> _Split:
+        train, test = require_table(train), require_table(test)
+        require_labels(train_labels)
         require_groups(train, train_labels)
         require_groups(test, test_labels, fewest=0)
         if train.shape[1] != test.shape[1]:
@@ -170,7 +172,7 @@ class _Split:
         return cls(train[known].double(), train_labels[known], test[asked].double(), test_labels[asked], left_out)
 
     def shuffled(self, seed: int) -> Tensor:
-        order = torch.randperm(len(self.train_labels), generator=generator(seed, "probe"))
+        order = torch.randperm(len(self.train_labels), generator=generator(require_seed(seed), "probe"))
         return self.train_labels[order]
 
     def told(self, kind: str, said: Tensor, shuffled: Tensor, settled: bool) -> Probed:
@@ -188,6 +190,15 @@ class _Split:
             unseen=int((~torch.isin(self.test_labels, names)).sum()),
             settled=settled,
         )
+
+
+def require_labels(labels: object) -> None:
+    """Raise ``EmbeddingError`` SW-E07 where no record has a label."""
+    if isinstance(labels, Tensor) and labels.numel() and not bool((labels >= 0).any()):
+        raise EmbeddingError(
+            "SW-E07", "no training record has a label, and a probe learns labels",
+            fix="take records with labels, or cluster them",
+        )  # fmt: skip
 
 
 def _regression(train: Tensor, labels: Tensor, test: Tensor, strength: float) -> tuple[Tensor, bool]:

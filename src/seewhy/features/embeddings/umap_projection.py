@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64, Num
 from torch import Tensor
 
+from seewhy.features.embeddings.settings import require_seed
 from seewhy.features.embeddings.usable import prepared_rows, require_distance, require_table, usable_rows
 from seewhy.features.requirements import require_count
 from seewhy.values import EmbeddingError, MissingExtraError
@@ -39,25 +40,27 @@ def run_umap(
 
     Raises:
         MissingExtraError: umap-learn is not installed. EmbeddingError: ``SW-E01``, ``SW-E02``, ``SW-E13`` fewer than 4
-            vectors or as many dimensions as vectors, ``SW-E12`` ``min_dist`` out of range. ConfigError: ``SW-F201``.
+            vectors or as many dimensions as vectors, ``SW-E12`` ``min_dist`` or the seed out of range.
+        ConfigError: ``SW-F201``.
     """
     rows = require_table(embeddings)
     distance = require_distance("l2" if metric == "euclidean" else metric)
     neighbours, components = require_count("n_neighbors", n_neighbors), require_count("n_components", n_components)
     if isinstance(min_dist, bool) or not isinstance(min_dist, int | float) or not 0 <= min_dist <= 1:
-        raise EmbeddingError("SW-E12", f"min_dist must be a number from 0 to 1, got {min_dist!r}", fix="min_dist=0.1")
+        raise EmbeddingError("SW-E12", f"min_dist must be a number from 0 to 1, got {min_dist!r}", fix="take 0.1")
+    seed = require_seed(random_state)
     kept = usable_rows(rows, distance)
     count = int(kept.sum())
     if count < max(FEWEST, components + 2):
         raise EmbeddingError(
             "SW-E13", f"UMAP in {components} dimensions needs {max(FEWEST, components + 2)} vectors, {count} have a "
-            "distance", fix="take more records, or PCA: method='pca'",
+            "distance", fix="take more records, or pca",
         )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tensorflow, of numba, and of a graph in several pieces, which is no fault
         reducer = _umap()(
             n_neighbors=min(max(neighbours, 2), count - 1), n_components=components, min_dist=float(min_dist),
-            metric="euclidean", random_state=random_state, n_jobs=1,
+            metric="euclidean", random_state=seed, n_jobs=1,
             init="spectral" if count > 3 * components + 10 else "random",
         )  # fmt: skip
         placed = reducer.fit_transform(prepared_rows(rows[kept], distance).float().numpy())

@@ -18,10 +18,11 @@
     });
   };
 
-  /** `pca@layer3`, as the file is named, as points name themselves: `PCA at layer3`. */
+  /** `pca_of_train@layer3`, as the file is named, as points name themselves: `PCA of train at layer3`. */
   function titled(projection) {
-    const [method, ...layer] = projection.split("@");
-    return layer.length ? `${method.toUpperCase()} at ${layer.join("@")}` : method.toUpperCase();
+    const [head, ...layer] = projection.split("@");
+    const [method, ...splits] = head.split("_of_");
+    return method.toUpperCase() + (splits.length ? ` of ${splits.join("_of_")}` : "") + (layer.length ? ` at ${layer.join("@")}` : "");
   }
 
   views.methods = (main, data) => seewhy.methodsView(main, data.run);
