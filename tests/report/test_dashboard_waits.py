@@ -214,3 +214,13 @@ def test_more_connections_than_the_bound_are_told_to_come_back(run: Path) -> Non
             connection.close()
         time.sleep(0.2)
         assert status_of(ask(port, f"GET / HTTP/1.1\r\n{OWN}\r\n".replace("PORT", str(port)))) == 303
+
+
+def test_twenty_forms_at_once_from_one_address_are_taken(port: int) -> None:
+    with contextlib.ExitStack() as held:
+        asking = [held.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(20)]
+        for one in asking:
+            one.sendall(post(port, 3, ""))
+        for one in asking:
+            one.sendall(b"abc")
+        assert {status_of(read_answer(one)) for one in asking} == {303}
