@@ -14,7 +14,7 @@ from seewhy.report.dashboard_frame import NO_STORE, Frame
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.errors import DashboardError
 from seewhy.report.jinja import json_text
-from seewhy.report.query import SORTS, Query
+from seewhy.report.query import SORTS, Query, is_whole
 from seewhy.report.record import damaged_preview
 from seewhy.report.selection import neighbours, page_of
 from seewhy.values import Json, Preview
@@ -141,7 +141,7 @@ class Pages:
         from starlette.responses import RedirectResponse
 
         text = request.query_params.get("run", "")
-        run = self._frame.run(int(text) if text.isdecimal() and len(text) < 6 else -1)
+        run = self._frame.run(int(text) if is_whole(text) else -1)
         ends = {"records": "/records", "map": "/map", "methods": "/methods", "made": "/made"}
         return RedirectResponse(f"/runs/{run.number}{ends.get(request.query_params.get('view', ''), '')}", 303)
 
