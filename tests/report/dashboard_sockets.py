@@ -24,7 +24,9 @@ def serving(make: Callable[[int], App], **settings: Any) -> Iterator[int]:
     """Serve ``make(port)`` in a thread; the port."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = uvicorn.Server(server_config(make(port), log_level="critical", timeout_graceful_shutdown=1, **settings))
+    server = uvicorn.Server(
+        server_config(make(port), **{"log_level": "critical", "timeout_graceful_shutdown": 1, **settings})
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     until = time.monotonic() + 10

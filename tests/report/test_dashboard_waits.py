@@ -113,14 +113,14 @@ def test_too_many_requests_at_once_are_told_to_come_back() -> None:
     assert (b"retry-after", b"1") in said[0]["headers"]
 
 
-def test_who_leaves_before_a_body_is_there_is_no_news(run: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with serving(dashboard(run)) as port:
+def test_who_leaves_before_a_body_is_there_is_no_news(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(dashboard(run), log_level="error") as port:
         with socket.create_connection(("127.0.0.1", port)) as leaving:
             leaving.sendall(post(port))
             time.sleep(0.2)
         time.sleep(0.2)
         assert status_of(ask(port, get(port))) == 200
-    assert not caplog.records
+    assert capfd.readouterr().err == ""
 
 
 def large(size: int) -> Callable[[int], App]:
