@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from seewhy.pipeline.job import Job
+from seewhy.report.redaction import Redactor
 from seewhy.values import Json
 
 ABOUT: Final = "about.json"
 OWN_PLACE: Final = re.compile(r"(?P<name>(output_dir=|--output-dir=)).*", re.DOTALL)
-_ABSOLUTE: Final = re.compile(r"(?:~|/|[A-Za-z]:[\\/])[^,\]\s]*")
 
 
 def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
@@ -44,21 +44,14 @@ def portable(command: Sequence[str]) -> list[str]:
         >>> portable(["generate_artifacts", "ckpt_path=/data/best.ckpt", "output_dir=here", "seed=1"])
         ['generate_artifacts', 'ckpt_path=…/best.ckpt', 'output_dir=…', 'seed=1']
     """
+    redact = Redactor()
     words: list[str] = []
     for word in command:
         if words and words[-1] == "--output-dir":
             words.append("…")
         else:
-            words.append(OWN_PLACE.sub(r"\g<name>…", _ABSOLUTE.sub(_named, word)))
+            words.append(OWN_PLACE.sub(r"\g<name>…", redact.word(word)))
     return words
-
-
-def _named(path: re.Match[str]) -> str:
-    found = path.group()
-    before = path.string[: path.start()]
-    if before and before[-1] not in "=[,('\"":  # part of a relative path or of a name
-        return found
-    return "…/" + re.split(r"[\\/]", found.rstrip("\\/"))[-1]
 
 
 def _earlier_commands(earlier: Path) -> list[list[str]]:
