@@ -52,8 +52,10 @@ class Redactor:
         """A word of a command, whose value after ``=`` is one path whatever it holds."""
         if self.include_paths:
             return word
-        head, mark, value = word.rpartition("=")
-        return f"{head}{mark}{_cut(value) if is_absolute(value) else self(value)}"
+        if is_absolute(word):
+            return _cut(word)
+        head, mark, value = word.partition("=")  # the first one: Lightning's files have further ones in their names
+        return f"{self(head)}{mark}{_cut(value) if is_absolute(value) else self(value)}"
 
     def json(self, value: Json) -> Json:
         """Every text of a plain value, keys too."""
@@ -90,7 +92,7 @@ def absolute_paths(value: Json) -> Iterator[str]:
     ['/data/a', '/data/b']
     """
     if isinstance(value, str):
-        yield from (text for text in {value, value.rpartition("=")[2]} if is_absolute(text))
+        yield from (text for text in {value, value.partition("=")[2]} if is_absolute(text))
     elif isinstance(value, Mapping):
         yield from absolute_paths(list(value.values()))
     elif isinstance(value, Iterable):
