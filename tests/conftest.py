@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,15 @@ def _surroundings_stay() -> Iterator[None]:
         left = hooks_left()
     marks = [*marks_since(before), *left]
     assert not marks, "a test must leave its surroundings as they were:\n  " + "\n  ".join(marks)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    """What lives longer than a test is made before that test's generators are seeded: it gets a seed of its own."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with seeded(0):
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
