@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from seewhy.models.adapter import Adapter as Adapter
     from seewhy.pipeline.run import run as run
     from seewhy.pipeline.summary import Summary as Summary
+    from seewhy.profiling import PerformanceProfiler as PerformanceProfiler
     from seewhy.store.run_reader import RunReader as RunReader
     from seewhy.store.verify import verify as verify
     from seewhy.training import AutoTrainer as AutoTrainer
@@ -199,6 +200,7 @@ _HOMES = {
     "CustomDataset": "seewhy.data.custom",
     "ImageFolder": "seewhy.data.image_folder",
     "Manifest": "seewhy.data.manifest",
+    "PerformanceProfiler": "seewhy.profiling",
     "Probe": "seewhy.capture.probe",
     "RunReader": "seewhy.store.run_reader",
     "SeewhyError": "seewhy.values",
