@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from seewhy.data.records import RecordRef
@@ -33,6 +33,10 @@ class Chunk:
     questions: tuple[Question, ...]
     positions: tuple[int, ...]
 
+    def without(self, lost: Collection[int]) -> Chunk:
+        """The same chunk without some of its records."""
+        return replace(self, positions=tuple(at for at in self.positions if at not in lost)) if lost else self
+
     def batches(self, size: int) -> list[list[int]]:
         """Positions in batches; a chunk begins with a full batch, so a resumed run forms the same ones."""
         return [list(self.positions[start : start + size]) for start in range(0, len(self.positions), size)]
@@ -50,11 +54,6 @@ class Plan:
     def records(self) -> int:
         """Records to compute."""
         return sum(len(chunk.positions) for chunk in self.chunks)
-
-    def batches(self, size: int) -> Iterator[list[int]]:
-        """All batches of all chunks, in order."""
-        for chunk in self.chunks:
-            yield from chunk.batches(size)
 
 
 def select(index: Sequence[RecordRef], settings: Settings) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -12,27 +12,24 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from seewhy.data.batching import load_batches
 from seewhy.data.custom import CustomDataset
-from seewhy.data.records import Dataset, views_of
+from seewhy.data.records import Dataset
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.about import ABOUT, about_json
 from seewhy.pipeline.applicable import Applicable
-from seewhy.pipeline.engine import Engine
 from seewhy.pipeline.exports import export_embeddings, export_failures
 from seewhy.pipeline.grade_exports import export_grades
 from seewhy.pipeline.grade_table import GradedInput, read_grades
 from seewhy.pipeline.job import Job, prepare
-from seewhy.pipeline.map_volume import can_write_volumes
-from seewhy.pipeline.pictures import Painter
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.projection_export import export_projections
 from seewhy.pipeline.report_export import export_report
+from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
-from seewhy.pipeline.shard import Desk, OpenShard, current_revision
+from seewhy.pipeline.shard import current_revision
+from seewhy.pipeline.stage import Task
 from seewhy.pipeline.stale_results import remove_stale_results
 from seewhy.pipeline.summary import Summary, tally
-from seewhy.store.names import SafeNames
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
@@ -79,6 +76,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     command: Sequence[str] = (),
     settings: Settings | None = None,
+    runner: Runner | None = None,
     **given: Any,
 ) -> Summary:
     """Explain a data set: embeddings, Grad-CAM and attention of every record, in a directory that can be resumed.
@@ -89,8 +87,9 @@ def run(
     (:class:`seewhy.data.custom.CustomDataset`). ``given`` are fields of :class:`Settings`, by the names of the command
     line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
     ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
-    true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report. The
-    model comes back as it was.
+    true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report.
+    ``runner`` computes the shards: this process if None, or :class:`seewhy.pipeline.ray.RayRunner`. The model comes
+    back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
@@ -104,7 +103,7 @@ def run(
         plan = _plan(job, directory)
         observer.planned(plan, job.found)
         about = directory.write_file(ABOUT, about_json(job, command, directory.root / ABOUT), kind="about")
-        computed, stopped = _compute(job, plan, directory, observer, stop)
+        computed, stopped = _compute(runner or LocalRunner(), job, plan, directory, observer, stop)
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
         asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
@@ -173,47 +172,19 @@ def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int
 
 
 def _compute(
-    job: Job, plan: Plan, directory: RunDirectory, observer: Observer, stop: Callable[[], bool]
+    runner: Runner, job: Job, plan: Plan, directory: RunDirectory, observer: Observer, stop: Callable[[], bool]
 ) -> tuple[int, bool]:
-    """Compute and commit the chunks in order; how many records, and whether someone asked to stop."""
+    """Compute and commit the chunks; how many records, and whether someone asked to stop."""
     if not plan.chunks:
         return 0, stop()
-    names = SafeNames(ref.record_id for ref in job.index)
-    views = partial(views_of, job.dataset)
-    painter = Painter(job.found, views, job.class_names, directory.write_file, can_write_volumes())
+    wanted = [(chunk.split, [job.index[at].record_id for at in chunk.positions]) for chunk in plan.chunks]
+    tasks = [Task(name, chunk) for name, chunk in zip(directory.names_for(wanted), plan.chunks, strict=True)]
     computed = 0
-    with ThreadPoolExecutor(job.settings.writer_threads, thread_name_prefix="seewhy-picture") as threads:
-        desk = Desk(job.dataset, job.index, job.labels_match, names.__getitem__, painter, threads, job.visible)
-        for shard in _shards(job, plan, desk, observer):
-            observer.committed(shard.commit(directory.commit))
-            computed += len(shard.chunk.positions)
+    with closing(runner.compute(job, tasks, directory, observer.advanced)) as made:
+        for done in made:
+            job.found.choices |= done.choices
+            observer.committed(done.name)
+            computed += done.records
             if stop():
                 return computed, True
     return computed, False
-
-
-def _shards(job: Job, plan: Plan, desk: Desk, observer: Observer) -> Iterator[OpenShard]:
-    """Each chunk with all of its records computed, in order."""
-    batches = load_batches(
-        job.dataset,
-        list(plan.batches(job.settings.batch_size)),
-        num_workers=job.settings.num_workers,
-        pin_memory=job.adapter.device.type == "cuda",
-        seed=job.settings.seed,
-    )
-    with closing(batches):
-        for chunk in plan.chunks:
-            shard = OpenShard(chunk, desk)
-            asked = job.settings.batch_size
-            engine = Engine(job.adapter, chunk.questions, tokens=job.found.tokens, batch_size=asked)
-            while not shard.full:
-                taken, failed = shard.add(engine.explain(next(batches)))
-                observer.advanced(taken, failed)
-            if engine.batch_size < asked:
-                smallest = engine.batch_size
-                job.found.choices["batch size"] = _batch_note(asked, smallest)
-            yield shard
-
-
-def _batch_note(asked: int, used: int) -> str:
-    return f"memory did not suffice for {asked} records at once: went on with {used} (set batch_size={used})"

@@ -40,6 +40,23 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             os.close(handle)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """As :func:`write_atomic`, but never over other bytes: a file that is there already must hold the same.
+
+    Raises:
+        StoreError: ``SW-S18`` it holds others, and as :func:`write_atomic`.
+    """
+    with replacing(path) as draft:
+        handle = os.open(draft, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            _write_all(handle, data)
+        finally:
+            os.close(handle)
+        if path.exists():
+            _require_same(path, data)
+            draft.unlink()
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """An empty file beside ``path`` to fill: it takes the name when the block ends and vanishes when it raises.
@@ -154,6 +171,15 @@ def _sync(path: Path, flags: int = 0) -> None:
 def _discard(draft: Path) -> None:
     with contextlib.suppress(OSError):  # the first error is the one to tell
         draft.unlink()
+
+
+def _require_same(path: Path, data: bytes) -> None:
+    if path.stat().st_size != len(data) or path.read_bytes() != data:
+        raise StoreError(
+            "SW-S18",
+            f"{path} is there already and holds something else",
+            fix="another run writes into the same directory; end it, then run the same command again",
+        )
 
 
 def _free(folder: Path) -> str:

@@ -30,11 +30,20 @@ def committed_shards(root: Path) -> list[str]:
     return [f"{SHARDS}/{name}" for name in sorted(found, key=_series_and_number)]
 
 
+def number_of(name: str) -> int:
+    """The number in a shard's name, -1 where it has none."""
+    return _series_and_number(name)[1]
+
+
 def next_number(names: Iterable[str], split: str) -> int:
     """One past the highest number of a split's shards; ``Train`` and ``train`` count together."""
+    return max(taken_numbers(names, split), default=-1) + 1
+
+
+def taken_numbers(names: Iterable[str], split: str) -> set[int]:
+    """The numbers of a split's shards; ``Train`` and ``train`` count together."""
     series = safe_name(split).lower()
-    taken = [number for name, number in map(_series_and_number, names) if name.lower() == series]
-    return max(taken, default=-1) + 1
+    return {number for name, number in map(_series_and_number, names) if name.lower() == series}
 
 
 def inside(root: Path, relative: str) -> Path:

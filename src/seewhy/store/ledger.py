@@ -11,7 +11,7 @@ from types import MappingProxyType
 from seewhy.store.columns import list_cells
 from seewhy.store.files import file_digest
 from seewhy.store.keys import canonical_json, difference, digest, plain
-from seewhy.store.layout import committed_shards
+from seewhy.store.layout import committed_shards, number_of
 from seewhy.store.manifest import Manifest, ShardEntry
 from seewhy.store.shards import Shard, ShardHeader
 from seewhy.values import Json, RecordRow, Status, StoreError
@@ -21,12 +21,13 @@ from seewhy.values import Json, RecordRow, Status, StoreError
 class Answered:
     """What committed rows know of one record: the content they saw, and the classes answered per question.
 
-    A question that does not ask about classes has an empty set.
+    A question that does not ask about classes has an empty set. ``number`` is that of the last shard with such a row.
     """
 
     revision: str
     status: Status
     questions: Mapping[str, frozenset[int]]
+    number: int = -1
 
 
 def supersede(earlier: Answered | None, later: Answered) -> Answered:
@@ -37,25 +38,25 @@ def supersede(earlier: Answered | None, later: Answered) -> Answered:
         question: earlier.questions.get(question, frozenset()) | later.questions.get(question, frozenset())
         for question in (*earlier.questions, *later.questions)
     }
-    return Answered(later.revision, later.status, both)
+    return Answered(later.revision, later.status, both, later.number)
 
 
-def answered_rows(rows: Iterable[RecordRow]) -> Iterator[tuple[str, Answered]]:
-    """What rows about to be committed answer."""
+def answered_rows(rows: Iterable[RecordRow], number: int) -> Iterator[tuple[str, Answered]]:
+    """What the rows of the shard with this number answer."""
     for row in rows:
         questions = {question: frozenset(answer.classes) for question, answer in row.answers.items()}
-        yield row.record_id, Answered(row.revision, row.status, questions)
+        yield row.record_id, Answered(row.revision, row.status, questions, number)
 
 
 def answered_shard(shard: Shard) -> Iterator[tuple[str, Answered]]:
     """What the rows of a committed shard answer, read without the answers themselves."""
     columns = {question: f"{question}.classes" for question in shard.header.questions}
-    table = shard.read(["record_id", "revision", "status", *columns.values()])
+    table, number = shard.read(["record_id", "revision", "status", *columns.values()]), number_of(shard.path.name)
     ids, revisions, statuses = (table[name].to_pylist() for name in ("record_id", "revision", "status"))
     classes = {question: list_cells(table[column]) for question, column in columns.items()}
     for i, record_id in enumerate(ids):
         found = {q: frozenset(cell.tolist()) for q, cells in classes.items() if (cell := cells[i]) is not None}
-        yield record_id, Answered(revisions[i], statuses[i], found)
+        yield record_id, Answered(revisions[i], statuses[i], found, number)
 
 
 @dataclass
@@ -119,7 +120,8 @@ class Ledger:
     def _economical(self, answered: Answered) -> Answered:
         # Nearly all records answer the same questions: keep one mapping for all of them.
         key = frozenset(answered.questions.items())
-        return Answered(answered.revision, answered.status, self._shared.setdefault(key, answered.questions))
+        questions = self._shared.setdefault(key, answered.questions)
+        return Answered(answered.revision, answered.status, questions, answered.number)
 
 
 def require_fingerprint(place: Path, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:

@@ -6,6 +6,7 @@ import datetime
 import fcntl
 import json
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class DirectoryLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle = -1
+        self.holder = ""
+        """What the file says of this holder, for others to compare."""
 
     @property
     def held(self) -> bool:
@@ -45,7 +48,7 @@ class DirectoryLock:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             abandoned = os.fstat(handle).st_size > 0
-            _write_holder(handle)
+            self.holder = _write_holder(handle)
         except BlockingIOError as error:
             os.close(handle)
             raise _held_by_another(self._path) from error
@@ -66,11 +69,14 @@ class DirectoryLock:
                 os.close(self._handle)
 
 
-def _write_holder(handle: int) -> None:
+def _write_holder(handle: int) -> str:
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    holder = json.dumps(
+        {"host": socket.gethostname(), "pid": os.getpid(), "started": started, "token": secrets.token_hex(8)}
+    )
     os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(holder).encode("utf-8"), 0)
+    os.pwrite(handle, holder.encode("utf-8"), 0)
+    return holder
 
 
 def _held_by_another(path: Path) -> StoreError:

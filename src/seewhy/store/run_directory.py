@@ -12,8 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from seewhy.store.delegate import Delegate
 from seewhy.store.failpoints import reach
-from seewhy.store.files import disk_error, file_digest, make_directory, remove_temporaries, replacing, write_atomic
+from seewhy.store.files import (
+    disk_error,
+    file_digest,
+    make_directory,
+    remove_temporaries,
+    replacing,
+    write_atomic,
+    write_new,
+)
 from seewhy.store.keys import plain
 from seewhy.store.layout import (
     LOCK,
@@ -21,12 +30,15 @@ from seewhy.store.layout import (
     committed_shards,
     inside,
     next_number,
+    number_of,
     require_suitable,
     shard_name,
 )
 from seewhy.store.ledger import Answered, Ledger, answered_rows, require_fingerprint
 from seewhy.store.lock import DirectoryLock
 from seewhy.store.manifest import DerivedEntry, Manifest, RunStatus, ShardEntry, read_manifest, render, versions
+from seewhy.store.numbering import Wanted, shard_names
+from seewhy.store.remakable import write_remakable
 from seewhy.store.run_reader import RunReader
 from seewhy.store.shards import ShardHeader, encode_shard
 from seewhy.values import Artifact, Json, RecordRow, StoreError
@@ -115,11 +127,41 @@ class RunDirectory:
         """
         self._ledger.require_agreement(questions)
 
-    def commit(self, split: str, rows: Sequence[RecordRow], questions: Mapping[str, Json]) -> str:
+    def names_for(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Names for shards to be committed in any order: see :func:`seewhy.store.numbering.shard_names`."""
+        answered = {split: self._ledger.answered(split) for split, _ in wanted}
+        return shard_names(wanted, committed_shards(self.root), answered)
+
+    def delegate(self) -> Delegate:
+        """What other processes need to commit shards into this directory while this one holds it; it pickles."""
+        self._require_held()
+        return Delegate(str(self.root), self._lock.holder, plain(self._ledger.fingerprint))
+
+    def adopt(self, name: str) -> None:
+        """Take note of a shard that a :class:`Delegate` has committed.
+
+        Raises:
+            StoreError: ``SW-S05`` and ``SW-S06``, what lies there is another run's or damaged.
+        """
+        self._require_held()
+        with self._writing:
+            self._begin()
+            self._ledger.read(self.root, {})
+            if name not in self._ledger.shards:
+                raise StoreError(
+                    "SW-S19", f"{name} was said to be committed, but {self.root} does not show it",
+                    fix="let all workers and this process see the output directory under the same path, on a file "
+                    "system that shows new files at once",
+                )  # fmt: skip
+            self._save_now_and_then()
+
+    def commit(
+        self, split: str, rows: Sequence[RecordRow], questions: Mapping[str, Json], name: str | None = None
+    ) -> str:
         """Put rows of distinct records into one shard, all or nothing, and return its relative name.
 
         ``questions`` maps each question key to the settings that decide its numbers (classes are not among them: the
-        answers carry them).
+        answers carry them). ``name`` is one of :meth:`names_for`; the next free one if None.
 
         Raises:
             StoreError: ``SW-S01`` to ``SW-S03`` from the disk, ``SW-S12`` other settings under the same key,
@@ -131,13 +173,12 @@ class RunDirectory:
         data = encode_shard(rows, header)
         with self._writing:
             self._begin()
-            name = shard_name(split, next_number(committed_shards(self.root), split))
-            write_atomic(self.root / name, data)
+            name = name or shard_name(split, next_number(committed_shards(self.root), split))
+            write_new(self.root / name, data)
             reach("shard.committed")
             entry = ShardEntry(hashlib.sha256(data).hexdigest(), len(data), split, len(rows))
-            self._ledger.add(name, entry, header, answered_rows(rows))
-            if time.monotonic() - self._saved_at >= MANIFEST_SECONDS:
-                self._save()
+            self._ledger.add(name, entry, header, answered_rows(rows, number_of(name)))
+            self._save_now_and_then()
         return name
 
     def write_file(self, relative: str, data: bytes, *, kind: str, record_id: str = "") -> Artifact:
@@ -147,11 +188,7 @@ class RunDirectory:
             StoreError: ``SW-S10`` the path leaves the directory, ``SW-S01`` to ``SW-S03`` from the disk.
         """
         self._require_held()
-        path = inside(self.root, relative)
-        if not _holds(path, data):
-            self._begin()
-            write_atomic(path, data, durable=False)
-        return Artifact(kind, relative, record_id, hashlib.sha256(data).hexdigest(), len(data))
+        return write_remakable(self.root, relative, data, kind=kind, record_id=record_id, begin=self._begin)
 
     def write_with(self, relative: str, fill: Callable[[Path], None], *, kind: str, record_id: str = "") -> Artifact:
         """Write a file too large for memory: ``fill`` writes into the path it is given. Else as :meth:`write_file`."""
@@ -204,6 +241,10 @@ class RunDirectory:
                 self._complete = False
                 self._save()
 
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved_at >= MANIFEST_SECONDS:
+            self._save()
+
     def _save(self) -> None:
         self._require_held()
         with self._writing:
@@ -231,10 +272,3 @@ def _holds_work(root: Path) -> bool:
         if any(name != MANIFEST and name[0] != "." for name in names):
             return True
     return False
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
-    except OSError:
-        return False

@@ -1,0 +1,65 @@
+"""Shards committed by other processes, or machines, on behalf of the one that holds the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seewhy.store.failpoints import reach
+from seewhy.store.files import write_new
+from seewhy.store.keys import plain
+from seewhy.store.layout import LOCK
+from seewhy.store.manifest import versions
+from seewhy.store.remakable import write_remakable
+from seewhy.store.shards import ShardHeader, encode_shard
+from seewhy.values import Artifact, Json, RecordRow, StoreError
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """A worker's way into a run directory that another process holds: ``RunDirectory.delegate`` makes one.
+
+    ``root`` must be the same directory under the same path for all of them; ``holder`` are the words of the holder in
+    its lock. It commits no more once they have changed: a worker that outlives its run does not disturb the next.
+    """
+
+    root: str
+    holder: str
+    fingerprint: Mapping[str, Json]
+
+    def commit(self, split: str, rows: Sequence[RecordRow], questions: Mapping[str, Json], name: str) -> str:
+        """Put rows into the shard ``name``, all or nothing. The same bytes under that name count as committed.
+
+        Raises:
+            StoreError: ``SW-S16`` the run is not held any more, ``SW-S18`` other bytes have that name, and what
+                ``RunDirectory.commit`` raises.
+        """
+        data = encode_shard(rows, ShardHeader(split, plain(questions), self.fingerprint, dict(versions())))
+        self.require_held()
+        write_new(Path(self.root, name), data)
+        reach("shard.committed")
+        return name
+
+    def write_file(self, relative: str, data: bytes, *, kind: str, record_id: str = "") -> Artifact:
+        """Write a file that can be made again. As ``RunDirectory.write_file``."""
+        return write_remakable(Path(self.root), relative, data, kind=kind, record_id=record_id)
+
+    def holds(self, name: str) -> bool:
+        """Whether the shard ``name`` is committed already, by an earlier attempt at the same task."""
+        return Path(self.root, name).is_file()
+
+    def require_held(self) -> None:
+        """Raise ``StoreError`` SW-S16 where the process that made this delegate holds the directory no longer."""
+        lock = Path(self.root, LOCK)
+        try:
+            said = lock.read_text(encoding="utf-8")
+        except OSError:
+            said = ""
+        if said != self.holder:
+            raise StoreError(
+                "SW-S16",
+                f"{self.root} is not held by the run that this worker belongs to, or not seen by this worker",
+                fix="let every worker see the output directory under the same path; a worker of a run that has ended "
+                "writes nothing",
+            )
