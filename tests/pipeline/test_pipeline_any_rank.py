@@ -188,7 +188,7 @@ def test_a_resized_volume_gives_a_map_of_the_files_shape(tmp_path: Path) -> None
 def test_without_nibabel_the_maps_are_not_written_as_volumes_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seewhy.pipeline.run.can_write_volumes", lambda: False)
+    monkeypatch.setattr("seewhy.pipeline.stage.can_write_volumes", lambda: False)
     summary = seewhy.run(Identity3d(), VolumeFolder(scans(tmp_path / "scans")), tmp_path / "run", **ONLY_GRADCAM)
     assert summary.choices["maps as volumes"] == "not written: pip install 'seewhy[medical]'"
     assert summary.exit_code == 0

@@ -164,7 +164,7 @@ def test_answers_of_later_passes_add_to_those_of_earlier_ones(tmp_path: Path) ->
     later = dataclasses.replace(whole, answers={"gradcam@layer4.1": whole.answers["gradcam@layer4.1"]})
     with RunDirectory.open(tmp_path, FINGERPRINT) as run:
         assert run.commit("train", [only], first) == "shards/train-00000.parquet"
-        assert run.answered("train")["a"] == Answered("r1", "ok", {"embeddings": frozenset()})
+        assert run.answered("train")["a"] == Answered("r1", "ok", {"embeddings": frozenset()}, 0)
     with RunDirectory.open(tmp_path, FINGERPRINT) as run:
         assert run.commit("train", [later], QUESTIONS) == "shards/train-00001.parquet"
     for opened in (run, open_briefly(tmp_path)):
@@ -179,7 +179,7 @@ def test_changed_content_makes_earlier_answers_void(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path, FINGERPRINT) as run:
         run.commit("train", [sample_row("a")], QUESTIONS)
         run.commit("train", [RecordRow("a", "train", 0, revision="r2", status="failed", stage="read")], QUESTIONS)
-    assert open_briefly(tmp_path).answered("train")["a"] == Answered("r2", "failed", {})
+    assert open_briefly(tmp_path).answered("train")["a"] == Answered("r2", "failed", {}, 1)
     assert json.loads((tmp_path / "manifest.json").read_text())["counts"] == {"train": {"failed": 1}}
 
 
