@@ -157,7 +157,7 @@ class Explainer:
             TargetError: ``SW-T01``, ``SW-T10``, ``SW-T30``, ``SW-T04`` no such class, ``SW-T33`` a map that is not
                 finite.
         """
-        return _as_asked(self.explained(image, target_class, **settings), normalize)
+        return as_asked(self.explained(image, target_class, **settings), normalize)
 
     __call__ = explain
 
@@ -184,7 +184,7 @@ class Explainer:
         """
         images = each_image(images)
         each = self.explain_each(images, target_classes, batch_size, **settings)
-        return [_as_asked(found, normalize) for found in each]
+        return [as_asked(found, normalize) for found in each]
 
     def explain_each(
         self, images: Sequence[ImageLike], target_classes: Any = None, batch_size: int = 32, **settings: Any
@@ -204,9 +204,10 @@ class Explainer:
     ) -> Iterator[Explained]:
         for few in chunks(len(images), batch_size):
             prepared = [prepare(images[position], self.recipe, self.study.dtype) for position in few]
-            yield from self._explain_prepared(asked, prepared, [classes[position] for position in few])
+            yield from self.explain_prepared(asked, prepared, [classes[position] for position in few])
 
-    def _explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
+    def explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
+        """The answers for images that are prepared already, in their order; ``classes`` are numbers, one for each."""
         kinds = [(*one.pixels.shape, chosen is None) for one, chosen in zip(prepared, classes, strict=True)]
         found: dict[int, Explained] = {}
         for rows in chunks_of_one_shape(kinds, self._at_once(len(prepared))):
@@ -352,7 +353,7 @@ def require_batch_size(batch_size: object) -> None:
         )
 
 
-def _as_asked(found: Explained, normalize: bool) -> Heat:
+def as_asked(found: Explained, normalize: bool) -> Heat:
     """The heat map, or the raw map on the original; a map without evidence is warned of."""
     heat = found.heat if normalize else found.signed
     if found.nothing is not None:
