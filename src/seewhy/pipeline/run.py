@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from seewhy.pipeline.grade_exports import export_grades
 from seewhy.pipeline.grade_table import GradedInput, read_grades
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
+from seewhy.pipeline.profile_export import export_profile
 from seewhy.pipeline.projection_export import export_projections
 from seewhy.pipeline.report_export import export_report
 from seewhy.pipeline.runners import LocalRunner, Runner
@@ -29,7 +31,8 @@ from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import current_revision
 from seewhy.pipeline.stage import Task
 from seewhy.pipeline.stale_results import remove_stale_results
-from seewhy.pipeline.summary import Summary, tally
+from seewhy.pipeline.summary import Failure, Summary, tally
+from seewhy.profiling.profiler import PerformanceProfiler
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
@@ -95,31 +98,27 @@ def run(
     single record that fails becomes a row with its error instead.
     """
     asked = Settings.of(**given) if settings is None else settings
+    profiler = PerformanceProfiler(enabled=asked.profile)
     begun = time.monotonic()
     records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset, frames_first=asked.frames_first or ())
-    job = prepare(model, records, asked, headless=headless, class_names=class_names)
+    with profiler.profile("understand the model"):
+        job = prepare(model, records, asked, headless=headless, class_names=class_names)
     observer = observer or Silent()
     with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
-        plan = _plan(job, directory)
+        with profiler.profile("plan", device=False):
+            plan = _plan(job, directory)
         observer.planned(plan, job.found)
         about = directory.write_file(ABOUT, about_json(job, command, directory.root / ABOUT), kind="about")
-        computed, stopped = _compute(runner or LocalRunner(), job, plan, directory, observer, stop)
+        with profiler.profile("all shards"):
+            computed, stopped = _compute(
+                runner or LocalRunner(profiler), job, plan, directory, observer, stop, profiler
+            )
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
-        asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
-        graded: list[GradedInput] = []
-        pages: list[Artifact] = []
+        ended = _Ended()
         if computed == plan.records:
-            directory.remove_superseded()
-            graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
-            embeddings = list(export_embeddings(directory, reader, job.found, job.index))
-            embeddings += export_projections(directory, reader, job.found)
-            remove_stale_results(directory, embeddings, job.found)
-            grades = export_grades(directory, graded)
-            directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
-            if job.settings.generate_report:
-                pages = export_report(directory, reader, job.found)
-                directory.finish(pages)
+            ended = _finish(job, directory, reader, about, failures, profiler)
+    asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
     return Summary(
         output_dir=Path(output_dir),
         selected=len(plan.selected),
@@ -131,9 +130,44 @@ def run(
         failures=tuple(failure for failure in failures if (failure.split, failure.record_id) in asked_for),
         choices=job.found.choices | job.label_note,
         not_applicable=job.found.not_applicable,
-        graded=tuple(graded),
-        report=Path(output_dir) / pages[0].path if pages else None,
+        graded=ended.graded,
+        report=None if ended.page is None else Path(output_dir) / ended.page,
+        profile=profiler.table() if profiler.enabled else "",
     )
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What a whole run leaves to be told."""
+
+    graded: tuple[GradedInput, ...] = ()
+    page: str | None = None
+
+
+def _finish(
+    job: Job,
+    directory: RunDirectory,
+    reader: RunReader,
+    about: Artifact,
+    failures: tuple[Failure, ...],
+    profiler: PerformanceProfiler,
+) -> _Ended:
+    """Write all that describes the run as a whole, the manifest last."""
+    pages: list[Artifact] = []
+    directory.remove_superseded()
+    with profiler.profile("export", device=False):
+        graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
+        embeddings = list(export_embeddings(directory, reader, job.found, job.index))
+        embeddings += export_projections(directory, reader, job.found)
+        remove_stale_results(directory, embeddings, job.found)
+        grades = export_grades(directory, graded)
+        directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
+    if job.settings.generate_report:
+        with profiler.profile("report", device=False):
+            pages = export_report(directory, reader, job.found)
+            directory.finish(pages)
+    directory.finish(export_profile(directory, profiler))
+    return _Ended(tuple(graded), pages[0].path if pages else None)
 
 
 def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:
@@ -172,7 +206,13 @@ def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int
 
 
 def _compute(
-    runner: Runner, job: Job, plan: Plan, directory: RunDirectory, observer: Observer, stop: Callable[[], bool]
+    runner: Runner,
+    job: Job,
+    plan: Plan,
+    directory: RunDirectory,
+    observer: Observer,
+    stop: Callable[[], bool],
+    profiler: PerformanceProfiler,
 ) -> tuple[int, bool]:
     """Compute and commit the chunks; how many records, and whether someone asked to stop."""
     if not plan.chunks:
@@ -183,6 +223,7 @@ def _compute(
     with closing(runner.compute(job, tasks, directory, observer.advanced)) as made:
         for done in made:
             job.found.choices |= done.choices
+            profiler.merge(done.profile)
             observer.committed(done.name)
             computed += done.records
             if stop():

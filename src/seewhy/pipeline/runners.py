@@ -7,6 +7,7 @@ from typing import Protocol
 
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.stage import Done, Stage, Task
+from seewhy.profiling.profiler import SILENT, PerformanceProfiler
 from seewhy.store.run_directory import RunDirectory
 
 
@@ -26,8 +27,11 @@ class Runner(Protocol):
 class LocalRunner:
     """Computes in this process, in order."""
 
+    def __init__(self, profiler: PerformanceProfiler = SILENT) -> None:
+        self._profiler = profiler
+
     def compute(
         self, job: Job, tasks: Sequence[Task], directory: RunDirectory, advanced: Callable[[int, int], None]
     ) -> Generator[Done, None, None]:
         """Make every task's shard, in order."""
-        yield from Stage(job, directory).run(tasks, advanced)
+        yield from Stage(job, directory, self._profiler).run(tasks, advanced)

@@ -36,6 +36,7 @@ class Settings:
     what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what
     ``generate_metrics`` grades, and by what
     (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes ``report/index.html`` at the end.
+    ``profile`` measures where time and memory go, and writes ``profile/``.
     """
 
     splits: tuple[str, ...] | None = None
@@ -59,6 +60,7 @@ class Settings:
     retry_failed: bool = False
     writer_threads: int = 2
     frames_first: tuple[str, ...] | None = None
+    profile: bool = False
 
     @classmethod
     def of(cls, **given: Any) -> Settings:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
 from seewhy.data.batching import reason_of
 from seewhy.data.records import Dataset, RecordRef
 from seewhy.pipeline.engine import Explained
-from seewhy.pipeline.pictures import Drawn, Painter, Shown
+from seewhy.pipeline.pictures import Drawn, Shown
 from seewhy.pipeline.plan import Chunk
-from seewhy.values import Json, RecordRow, StoreError
+from seewhy.pipeline.questions import Question
+from seewhy.values import Answer, Json, RecordRow, StoreError
 
 MOST_WAITING = 32
 """Records whose pictures may wait to be drawn."""
@@ -28,7 +29,7 @@ class Desk:
     index: tuple[RecordRef, ...]
     labels_match: bool
     name_of: Callable[[str], str]
-    painter: Painter
+    paint: Callable[[Shown, Sequence[Question], Mapping[str, Answer]], Drawn]
     threads: Executor
     visible: bool = True
 
@@ -48,7 +49,7 @@ class Desk:
             geometry=explained.record.geometry,
             space=explained.record.space,
         )
-        return row, self.threads.submit(self.painter.paint, shown, chunk.questions, explained.answers)
+        return row, self.threads.submit(self.paint, shown, chunk.questions, explained.answers)
 
 
 class OpenShard:
@@ -82,8 +83,13 @@ class OpenShard:
         """Whether every record of the chunk is there."""
         return len(self._rows) == len(self.chunk.positions)
 
+    def drawn(self) -> None:
+        """Wait for the pictures."""
+        wait(self._waiting)
+        self._waiting.clear()
+
     def commit(self, commit: Commit) -> str:
-        """Wait for the pictures, then make the shard; the name it got."""
+        """Make the shard, with the pictures that there are by then; the name it got."""
         specs = _specs(self.chunk)
         rows = [_promised(_with_pictures(*self._rows[position]), self.chunk) for position in self.chunk.positions]
         return commit(self.chunk.split, rows, specs)

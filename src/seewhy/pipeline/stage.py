@@ -15,11 +15,13 @@ from seewhy.data.records import Batch, views_of
 from seewhy.pipeline.engine import Engine, Explained
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.map_volume import can_write_volumes
-from seewhy.pipeline.pictures import Painter
+from seewhy.pipeline.pictures import Drawn, Painter, Shown
 from seewhy.pipeline.plan import Chunk
+from seewhy.pipeline.questions import Question
 from seewhy.pipeline.shard import Desk, OpenShard
+from seewhy.profiling.profiler import SILENT, PerformanceProfiler
 from seewhy.store.names import SafeNames
-from seewhy.values import Artifact, Json, RecordRow
+from seewhy.values import Answer, Artifact, Json, RecordRow
 
 LOST = "the worker process died while it computed this record (too little memory is the usual cause)"
 
@@ -54,6 +56,8 @@ class Done:
     records: int
     failed: int
     choices: Mapping[str, str] = field(default_factory=dict)
+    profile: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What a profiler in another process measured on the way."""
 
 
 class Stage:
@@ -63,8 +67,9 @@ class Stage:
     fall behind, so that memory does not depend on the number of records.
     """
 
-    def __init__(self, job: Job, writer: Writer) -> None:
+    def __init__(self, job: Job, writer: Writer, profiler: PerformanceProfiler = SILENT) -> None:
         self._job = job
+        self._profiler = profiler
         self._writer = writer
         self._names = SafeNames(ref.record_id for ref in job.index)
         self._painter = Painter(
@@ -86,7 +91,7 @@ class Stage:
             ThreadPoolExecutor(settings.writer_threads, thread_name_prefix="seewhy-picture") as threads,
         ):
             desk = Desk(
-                job.dataset, job.index, job.labels_match, self._names.__getitem__, self._painter, threads, job.visible
+                job.dataset, job.index, job.labels_match, self._names.__getitem__, self._paint, threads, job.visible
             )
             for task in tasks:
                 yield self._make(task, desk, batches, advanced)
@@ -96,8 +101,14 @@ class Stage:
         engine = self._engine(task.chunk)
         failed = self._take(shard, (Explained(at, stage="process", error=LOST) for at in sorted(task.lost)), advanced)
         while not shard.full:
-            failed += self._take(shard, engine.explain(next(batches)), advanced)
-        shard.commit(partial(self._writer.commit, name=task.name))
+            with self._profiler.profile("wait for records", device=False):
+                batch = next(batches)
+            with self._profiler.profile("ask the model"):
+                failed += self._take(shard, engine.explain(batch), advanced)
+        with self._profiler.profile("wait for pictures", device=False):
+            shard.drawn()
+        with self._profiler.profile("commit", device=False):
+            shard.commit(partial(self._writer.commit, name=task.name))
         new = {what: how for what, how in self._job.found.choices.items() if chosen.get(what) != how}
         if engine.batch_size < self._job.settings.batch_size:
             new["batch size"] = _batch_note(self._job.settings.batch_size, engine.batch_size)
@@ -106,6 +117,10 @@ class Stage:
     def _engine(self, chunk: Chunk) -> Engine:
         found, settings = self._job.found, self._job.settings
         return Engine(self._job.adapter, chunk.questions, tokens=found.tokens, batch_size=settings.batch_size)
+
+    def _paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> Drawn:
+        with self._profiler.profile("draw and encode", device=False):
+            return self._painter.paint(shown, questions, answers)
 
     @staticmethod
     def _take(shard: OpenShard, results: Iterable[Explained], advanced: Callable[[int, int], None]) -> int:

@@ -43,7 +43,8 @@ class Summary:
 
     ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``failures`` are those among
     them, ``splits`` and ``graded`` describe everything the directory holds. ``interrupted`` runs go on with the same
-    command. ``report`` is the page to open, None where none was written.
+    command. ``report`` is the page to open, None where none was written;
+    ``profile`` is the table of stages where that was asked for.
     """
 
     output_dir: Path
@@ -58,6 +59,7 @@ class Summary:
     not_applicable: Mapping[str, str] = field(default_factory=dict)
     graded: tuple[GradedInput, ...] = ()
     report: Path | None = None
+    profile: str = ""
 
     @property
     def exit_code(self) -> int:
