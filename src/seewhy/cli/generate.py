@@ -9,6 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from rich.console import Console
 
 from seewhy.cli.arguments import as_typed, options_first, quoted, take_config_dir
 from seewhy.cli.hydra_errors import explained, require_given
+from seewhy.cli.outcome import show_outcome
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
+from seewhy.cli.unchanged import Standing, show_unchanged, standing_of
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
@@ -80,7 +83,10 @@ def _job(config: DictConfig) -> int:
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN:
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
-        return run_request(plain, console, ["generate_artifacts", *as_typed(job.overrides.task)])
+        standing = standing_of(plain)
+        if standing is not None and (receipt := standing.receipt()) is not None:
+            return show_unchanged(console, standing, receipt)
+        return run_request(plain, console, ["generate_artifacts", *as_typed(job.overrides.task)], standing)
     except SeewhyError as error:
         if OmegaConf.select(config, "debug.enabled"):
             traceback.print_exception(error)
@@ -89,15 +95,20 @@ def _job(config: DictConfig) -> int:
         return _refuse(console, explained(error, None))
 
 
-def run_request(config: Mapping[str, Any], console: Console, command: Sequence[str]) -> int:
-    """Carry out one composed configuration, which ``command`` asks for, and show what came of it."""
+def run_request(
+    config: Mapping[str, Any], console: Console, command: Sequence[str], standing: Standing | None = None
+) -> int:
+    """Carry out one composed configuration, which ``command`` asks for, and show what came of it.
+
+    ``standing`` is what it depends on, as it was before: kept, so that the same command finds nothing to do.
+    """
     from seewhy.cli.schema import request_of
 
     request = request_of(config)
 
     from seewhy.cli.build import build_dataset, build_loaded_model
     from seewhy.cli.grade_table import grade_lines
-    from seewhy.cli.progress import Watcher, show_summary
+    from seewhy.cli.progress import Watcher, outcome_of
     from seewhy.pipeline.run import run
 
     built, report = build_loaded_model(request)
@@ -110,9 +121,12 @@ def run_request(config: Mapping[str, Any], console: Console, command: Sequence[s
             class_names=built.class_names, facts=built.facts, observer=watcher, stop=stop, settings=request.settings,
             command=command,
         )  # fmt: skip
-    show_summary(console, summary)
-    for line in grade_lines(summary.graded):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    outcome = replace(outcome_of(summary), graded=list(grade_lines(summary.graded)))
+    if standing is not None:
+        standing.keep(outcome)  # before anything is printed: the reader of a pipe may be gone
+    show_outcome(console, outcome, summary.output_dir)
+    if summary.profile:
+        console.print(summary.profile, markup=False, highlight=False, soft_wrap=True)
     return stop.exit_code if summary.interrupted else summary.exit_code
 
 

@@ -7,15 +7,14 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
+from seewhy.cli.outcome import MOST_FAILURES, Outcome, SplitLine, show_outcome
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.job import ASSUMED
 from seewhy.pipeline.plan import Plan
 from seewhy.pipeline.summary import Summary
 
 SECONDS_BETWEEN_LINES = 10.0
-MOST_FAILURES = 10
 SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics", "report")
 """Choices that are said again at the end, beside what was assumed."""
 
@@ -79,28 +78,23 @@ class Watcher:
 
 def show_summary(console: Console, summary: Summary) -> None:
     """The table at the end: per split, what is there and how right the model is; then failures and where to look."""
-    table = Table("split", "explained", "failed", "accuracy", title="in the run directory", title_justify="left")
-    for split, count in summary.splits.items():
-        accuracy = "–" if count.accuracy is None else f"{count.accuracy:.1%}"
-        table.add_row(split, str(count.ok), str(count.failed), accuracy)
-    console.print(table)
-    speed = f" ({summary.computed / summary.seconds:.1f} records/s)" if summary.computed else ""
-    _line(console, f"{summary.computed} computed{speed}, {summary.reused} reused, in {summary.seconds:.1f} s")
-    for name, reason in summary.not_applicable.items():
-        _line(console, f"{name}: not applicable: {reason}")
-    for name, choice in summary.choices.items():
-        if name in SUMMED_UP or name.startswith(ASSUMED):
-            _line(console, f"{name}: {choice}")
-    if summary.failures:
-        _line(console, f"{len(summary.failures)} records failed (all in {summary.output_dir / 'failures.json'}):")
-    for failure in summary.failures[:MOST_FAILURES]:
-        _line(console, f"  {failure.split}/{failure.record_id}: {failure.stage}: {failure.error}")
-    if summary.interrupted:
-        _line(console, "interrupted; the same command goes on from here")
-    _line(console, f"artifacts: {summary.output_dir.resolve()}")
-    if summary.report is not None:
-        _line(console, f"report: {summary.report.resolve()} (open it in a browser)")
+    show_outcome(console, outcome_of(summary), summary.output_dir)
 
 
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+def outcome_of(summary: Summary) -> Outcome:
+    """A summary as it is shown."""
+    said = [f"{name}: not applicable: {reason}" for name, reason in summary.not_applicable.items()]
+    said += [
+        f"{name}: {choice}" for name, choice in summary.choices.items() if name in SUMMED_UP or name.startswith(ASSUMED)
+    ]
+    return Outcome(
+        reused=summary.reused,
+        computed=summary.computed,
+        seconds=summary.seconds,
+        splits=[SplitLine(name, one.ok, one.failed, one.accuracy) for name, one in summary.splits.items()],
+        failed=len(summary.failures),
+        failures=[f"{one.split}/{one.record_id}: {one.stage}: {one.error}" for one in summary.failures[:MOST_FAILURES]],
+        notes=said,
+        interrupted=summary.interrupted,
+        report=None if summary.report is None else summary.report.relative_to(summary.output_dir).as_posix(),
+    )

@@ -1,0 +1,149 @@
+"""Whether a command has anything to do, told from settings and from how files lie on the disk, before torch is loaded.
+
+What a command depended on is noted before it runs, and kept beside the run as a receipt once it has ended well. The
+same command then finds that nothing is different. Whatever cannot be told so is left to the run itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+import seewhy
+from seewhy.cli.data_files import data_state
+from seewhy.cli.file_state import FileState
+from seewhy.cli.outcome import Outcome, show_outcome
+from seewhy.store.keys import digest
+from seewhy.store.receipts import Receipt, directory_state, keep_receipt, read_receipts
+from seewhy.values import Json, StoreError
+
+PACKAGES: Final = (
+    "seewhy", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "pyarrow", "safetensors",
+    "nibabel", "pydicom", "tifffile", "av", "hydra-core",
+)  # fmt: skip
+"""Packages whose version may change what a run reads, computes or writes."""
+WITHOUT_EFFECT: Final = frozenset({"recheck", "debug", "output_dir", "paths", "writer_threads", "num_workers", "hydra"})
+"""Settings that change no result: where a run lies and how busily it works."""
+LIBRARY_MODELS: Final = frozenset({"timm", "torchvision", "mae_vit", "multi_branch"})
+"""Kinds of models whose code is seewhy's or a library's, so that a version tells whether it changed."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a command depends on as it stands now: digests of its ``request`` and its ``data``.
+
+    ``request`` covers settings, versions, the code of seewhy and how the checkpoint lies; ``data`` covers ``files``
+    files of the data set.
+    """
+
+    output_dir: Path
+    request: str
+    data: str
+    files: int
+    report: bool
+    retries: bool
+    recheck: bool
+
+    def receipt(self) -> Receipt | None:
+        """The receipt that says that this command would change nothing, None where there is no such."""
+        if self.recheck:
+            return None
+        candidates = [one for one in read_receipts(self.output_dir) if one.request == self.request]
+        if not candidates or candidates[0].data != self.data:
+            return None
+        found = candidates[0]
+        return found if found.directory == directory_state(self.output_dir) else None
+
+    def keep(self, outcome: Outcome) -> None:
+        """Keep a receipt of a command that ended well; of any other, or where it cannot be written, nothing is kept."""
+        if outcome.interrupted or (outcome.failed and self.retries) or (outcome.report is None and self.report):
+            return
+        if (state := directory_state(self.output_dir)) is None:
+            return
+        notes = [note for note in outcome.notes if not note.startswith("batch size:")]  # of that run's computing
+        told = replace(outcome, computed=0, seconds=0.0, reused=outcome.reused + outcome.computed, notes=notes)
+        ended = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        try:
+            keep_receipt(self.output_dir, Receipt(self.request, self.data, state, ended, told.to_json()))
+        except StoreError:
+            return  # the run is whole without it
+
+
+def standing_of(config: Mapping[str, Any]) -> Standing | None:
+    """What the composed ``config`` depends on; None where that cannot be told without the model or the data set.
+
+    It cannot for code of the user's own, for addresses, and for files that are not there: the run then says so.
+    """
+    model, data, output_dir = config.get("model"), config.get("data"), config.get("output_dir")
+    if not isinstance(model, Mapping) or not isinstance(data, Mapping) or not isinstance(output_dir, str):
+        return None
+    if model.get("kind") not in LIBRARY_MODELS or "://" in output_dir or any(_cannot_tell(config)):
+        return None
+    try:
+        files = data_state(data)
+        return None if files is None else Standing(
+            output_dir=Path(output_dir),
+            request=_request(config, data),
+            data=files.digest,
+            files=files.count,
+            report=bool(config.get("generate_report", True)),
+            retries=bool(config.get("retry_failed", False)),
+            recheck=bool(config.get("recheck", False)),
+        )  # fmt: skip
+    except (OSError, ValueError, TypeError, StoreError):
+        return None
+
+
+def show_unchanged(console: Console, standing: Standing, receipt: Receipt) -> int:
+    """Say that nothing is to be done, and what the run holds; the exit code of the command that made it."""
+    outcome = Outcome.from_json(receipt.told)
+    console.print(
+        f"nothing has changed since {receipt.ended}: settings, versions, checkpoint, {standing.files} files of data "
+        "and the run directory are as they were (recheck=true looks into every file)",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    show_outcome(console, outcome, standing.output_dir)
+    return int(outcome.failed > 0)
+
+
+def _request(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    checkpoint, code = FileState(), FileState()
+    checkpoint.file(Path(str(config.get("ckpt_path"))), "checkpoint")
+    code.tree(Path(seewhy.__file__).parent, without=("__pycache__",))
+    settings = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
+    settings["data"] = {key: value for key, value in data.items() if key not in WITHOUT_EFFECT}
+    about: dict[str, Json] = {
+        "settings": settings,
+        "versions": {package: _version(package) for package in PACKAGES},
+        "python": platform.python_version(),
+        "code": code.digest,
+        "checkpoint": checkpoint.digest,
+    }
+    return digest(about)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _cannot_tell(value: object) -> Iterator[bool]:
+    """True for each place in a configuration that leads to code of the user's own or to another machine."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key == "_target_"
+            yield from _cannot_tell(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _cannot_tell(item)
+    else:
+        yield isinstance(value, str) and "://" in value
