@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seewhy.data.volume_input import ZScore as ZScore
     from seewhy.data.volumes import Volume as Volume
     from seewhy.data.volumes import read_volume as read_volume
+    from seewhy.explain.batch_processor import BatchProcessor as BatchProcessor
     from seewhy.explain.clips import explain_clip as explain_clip
     from seewhy.explain.comparison import Comparison as Comparison
     from seewhy.explain.comparison import compare_methods as compare_methods
@@ -160,6 +161,7 @@ _HOMES = {
     "Volume": "seewhy.data.volumes",
     "Window": "seewhy.data.volume_input",
     "ZScore": "seewhy.data.volume_input",
+    "BatchProcessor": "seewhy.explain.batch_processor",
     "explain_clip": "seewhy.explain.clips",
     "explain_detection": "seewhy.explain.detection",
     "explain_regression": "seewhy.explain.regression",
