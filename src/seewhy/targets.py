@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.core import Target
+from seewhy.ops import placed
 from seewhy.values import TargetError
 
 Classes: TypeAlias = int | tuple[int | None, ...] | None
@@ -32,20 +33,28 @@ class Logit:
     rank: int = 0
 
     def bind(self, outputs: Float[Tensor, "b c"]) -> Logit:
-        """One class per record, validated against the number of outputs."""
-        return Logit(index=tuple(self._classes(outputs).tolist()), rank=self.rank)
+        """One class per record, validated against the number of outputs; only open ones wait for the outputs."""
+        named = self._named(outputs)
+        return Logit(tuple(self.chosen(outputs).tolist()) if named is None else named, rank=self.rank)
 
     def take(self, rows: Sequence[int]) -> Logit:
         """The same question of these records."""
         return Logit(_taken(self.index, rows), self.rank)
 
     def __call__(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-        return outputs.gather(1, self._classes(outputs).unsqueeze(1)).squeeze(1)
+        named = self._named(outputs)
+        if named is not None and len(set(named)) == 1:
+            return outputs[:, named[0]]
+        chosen = self.chosen(outputs) if named is None else placed(torch.tensor(named, dtype=torch.long), outputs)
+        return outputs.gather(1, chosen.unsqueeze(1)).squeeze(1)
 
-    def _classes(self, outputs: Float[Tensor, "b c"]) -> Int[Tensor, " b"]:
-        records, classes = outputs.shape
-        if not _leaves_open(self.index):
-            return _one_each(self.index, records, classes).to(outputs.device)
+    def _named(self, outputs: Float[Tensor, "b c"]) -> tuple[int, ...] | None:
+        """One valid class per record where all are given."""
+        return None if _leaves_open(self.index) else _one_each(self.index, *outputs.shape)
+
+    def chosen(self, outputs: Float[Tensor, "b c"]) -> Int[Tensor, " b"]:
+        """The class of each record ``(B,)`` where the outputs are, the model's own choice where none is named."""
+        classes = outputs.shape[1]
         if not 0 <= self.rank < classes:
             raise TargetError(
                 "SW-T03",
@@ -219,10 +228,10 @@ def _settled(index: Classes, chosen: Int[Tensor, " b"], classes: int) -> Int[Ten
         return chosen
     if isinstance(index, tuple) and None in index and len(index) == len(chosen):
         index = tuple(own if one is None else one for one, own in zip(index, chosen.tolist(), strict=True))
-    return _one_each(index, len(chosen), classes).to(chosen.device)
+    return placed(torch.tensor(_one_each(index, len(chosen), classes), dtype=torch.long), chosen)
 
 
-def _one_each(index: Classes, records: int, classes: int) -> Int[Tensor, " b"]:
+def _one_each(index: Classes, records: int, classes: int) -> tuple[int, ...]:
     """One valid class for each record."""
     wanted = index if isinstance(index, tuple) else (index,) * records
     if len(wanted) != records:
@@ -231,7 +240,7 @@ def _one_each(index: Classes, records: int, classes: int) -> Int[Tensor, " b"]:
             f"one class per record is needed, got {len(wanted)} classes for {records} records",
             fix="give as many classes as the batch has records, or one class for all",
         )
-    return torch.tensor([class_index(one, classes) for one in wanted], dtype=torch.long)
+    return tuple(class_index(one, classes) for one in wanted)
 
 
 def _taken(index: Classes, rows: Sequence[int]) -> Classes:

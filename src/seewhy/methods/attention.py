@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.ops import placed
 from seewhy.registry import method
 from seewhy.values import ConfigError, nearest
 
@@ -49,7 +50,7 @@ def rollout(
         tensor([[1., 0., 0.]])
     """
     _check_ratio(discard_ratio)
-    row = query_row(attention[0].shape[-1], query, prefix).to(attention[0]).expand(len(attention[0]), -1)
+    row = asked_row(attention[0], query, prefix)
     for weights in reversed(attention):
         fused = _without_lowest(_fuse(weights, head_fusion), discard_ratio, query)
         scaled = row / (fused.sum(dim=2) + 1.0)
@@ -132,6 +133,12 @@ def query_row(tokens: int, query: Query, prefix: int) -> Float[Tensor, " n"]:
     else:
         row[prefix:] = 1.0 / (tokens - prefix)
     return row
+
+
+def asked_row(weights: Float[Tensor, "b h n n"], query: Query, prefix: int) -> Float[Tensor, "b n"]:
+    """:func:`query_row` for every record, where the weights are and in their type."""
+    row = query_row(weights.shape[-1], query, prefix).to(weights.dtype)
+    return placed(row, weights).expand(len(weights), -1)
 
 
 def layer_at(attention: Sequence[Float[Tensor, "b h n n"]], layer_idx: int) -> Float[Tensor, "b h n n"]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.methods.attention import Query, query_row
+from seewhy.methods.attention import Query, asked_row
 from seewhy.registry import method
 
 
@@ -41,7 +41,7 @@ def attention_relevance(
         >>> attention_relevance([attention], [gradient])
         tensor([[0.2000, 1.6000]])
     """
-    start = query_row(attention[0].shape[-1], query, prefix).to(attention[0]).expand(len(attention[0]), -1)
+    start = asked_row(attention[0], query, prefix)
     row = start
     for weights, gradients in zip(reversed(attention), reversed(attention_gradients), strict=True):
         positive = (weights * gradients).relu_().mean(dim=1)

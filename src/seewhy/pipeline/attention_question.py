@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
 
 from seewhy.capture.tokens import GlobalAttention
 from seewhy.core import Target, Wants
 from seewhy.methods.attention import attention_heads, rollout
-from seewhy.pipeline.questions import Answers, Seen, as_numpy
+from seewhy.pipeline.questions import Answers, Seen, Told
 from seewhy.values import Answer, Json
 
 
@@ -60,20 +63,24 @@ class AttentionQuestion:
     def targets(self) -> Sequence[Target]:
         return ()
 
-    def answer(self, seen: Seen, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Told:
         del first_target
-        grid, query = self.attention.grid, self.attention.query
         attention = [seen.capture.attention[number] for number in self.attention.numbers]
-        flowed = rollout(attention, query=query, prefix=grid.prefix)
-        flow = as_numpy(grid.tokens_to_grid(flowed[:, grid.prefix :]))
-        per_layer = [
-            as_numpy(
-                grid.tokens_to_grid(
-                    attention_heads(attention[layer], query=query, prefix=grid.prefix)[..., grid.prefix :]
-                )
-            )
-            for layer in self.layers
-        ]
+        flowed = rollout(attention, query=self.attention.query, prefix=self.attention.grid.prefix)
+        flow = seen.copies.take(self._in_space(flowed))
+        per_layer = [seen.copies.take(self._heads(attention[layer])) for layer in self.layers]
+        return lambda: self._told(flow(), [heads() for heads in per_layer])
+
+    def _heads(self, weights: Float[Tensor, "b h n n"]) -> Float[Tensor, "b h *s"]:
+        """What each head of a layer attends to."""
+        attention = self.attention
+        return self._in_space(attention_heads(weights, query=attention.query, prefix=attention.grid.prefix))
+
+    def _in_space(self, tokens: Float[Tensor, "*b n"]) -> Float[Tensor, "*b *s"]:
+        grid = self.attention.grid
+        return grid.tokens_to_grid(tokens[..., grid.prefix :])
+
+    def _told(self, flow: NDArray[np.float32], per_layer: Sequence[NDArray[np.float32]]) -> Answers:
         return [
             {self.key: Answer(np.stack([maps[record] for maps in per_layer])), self.rollout_key: Answer(flow[record])}
             for record in range(len(flow))

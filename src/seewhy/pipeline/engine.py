@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.capture.probe import Probe
-from seewhy.core import Inputs
 from seewhy.data.batching import reason_of
 from seewhy.data.records import Batch, Record
 from seewhy.memory import is_out_of_memory, release
 from seewhy.models.adapter import Adapter
 from seewhy.models.heads import prediction
 from seewhy.pipeline.grading_question import GradingQuestion
+from seewhy.pipeline.host_copies import Coming, HostCopies
 from seewhy.pipeline.questions import Qualified, Question, Seen, answer_all, facts_of, union_of_wants
 from seewhy.values import Answer, Json
 
@@ -49,6 +49,25 @@ class _Fault:
     memory: bool
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Records the model was asked about, and what it said of them, on its way to the host."""
+
+    batch: Batch
+    finite: Coming
+    probabilities: Coming | None
+    answers: Callable[[], list[dict[str, Answer]]]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A batch in parts that are to go through the model, and what came of asking about the first."""
+
+    batch: Batch
+    parts: deque[Batch]
+    first: _Asked | _Fault | None
+
+
 class Engine:
     """Answers a fixed set of questions, one batch at a time.
 
@@ -71,15 +90,40 @@ class Engine:
 
     def explain(self, batch: Batch) -> Iterator[Explained]:
         """One result per record of the batch, reading failures included."""
-        for position, reason in batch.failures:
+        yield from self._told(self._begin(batch))
+
+    def explain_all(self, batches: Iterable[Batch], *, ahead: bool | None = None) -> Iterator[list[Explained]]:
+        """What :meth:`explain` gives for each batch, in order.
+
+        With ``ahead`` (None: on CUDA, which computes while the host does something else) the model is asked about the
+        next batch before the results of one are taken in, so that neither waits for the other.
+        """
+        ahead = self._adapter.device.type == "cuda" if ahead is None else ahead
+        waiting: deque[_Begun] = deque()
+        for batch in batches:
+            waiting.append(self._begin(batch))
+            if len(waiting) > ahead:
+                yield list(self._told(waiting.popleft()))
+        for begun in waiting:
+            yield list(self._told(begun))
+
+    def _begin(self, batch: Batch) -> _Begun:
+        parts = deque(batch.parts(self.batch_size))
+        return _Begun(batch, parts, self._attempt(parts[0]) if parts else None)
+
+    def _told(self, begun: _Begun) -> Iterator[Explained]:
+        for position, reason in begun.batch.failures:
             yield Explained(position, stage="read", error=reason)
-        waiting = deque(batch.parts(self.batch_size))
+        waiting, first = begun.parts, begun.first
+        del begun
         while waiting:
             part = waiting.popleft()
-            if len(part.records) > self.batch_size:
+            if first is None and len(part.records) > self.batch_size:
                 waiting.extendleft(reversed(part.parts(self.batch_size)))
                 continue
-            found = self._attempt(part)
+            asked, first = first or self._attempt(part), None
+            found = self._results(asked) if isinstance(asked, _Asked) else asked
+            del asked
             if not isinstance(found, _Fault):
                 yield from found
             elif found.memory and self._smaller(len(part.records)):
@@ -105,31 +149,56 @@ class Engine:
             self.batch_size //= 2
         return True
 
-    def _attempt(self, batch: Batch) -> list[Explained] | _Fault:
-        """The results; or what went wrong, in words: the error itself would keep alive every tensor of the attempt."""
+    def _attempt(self, batch: Batch) -> _Asked | _Fault:
+        """What was asked; or what went wrong, in words: the error itself would keep alive every tensor it came from."""
         try:
-            return self._ask(batch.positions, batch.records, batch.inputs)
+            return self._ask(batch)
         except Exception as error:  # noqa: BLE001  the record boundary: the batch is asked again, in parts
             return _Fault(reason_of(error), is_out_of_memory(error))
 
-    def _ask(self, positions: Sequence[int], records: Sequence[Record], inputs: Inputs) -> list[Explained]:
-        capture = self._probe.capture(inputs, self._wants)
-        finite = capture.outputs.isfinite().all(dim=1).tolist()
-        probabilities = self._probabilities(capture.outputs)
-        results = []
-        seen = Seen(capture, self._adapter, inputs, records, self.batch_size)
-        for row, answers in enumerate(answer_all(self._questions, seen)):
-            found = None if probabilities is None else probabilities[row]
-            fault = _not_finite(answers) if finite[row] else "the model's outputs are not finite for this record"
-            told = Explained(positions[row], records[row], found, answers, facts=facts_of(answers))
-            results.append(Explained(positions[row], records[row], stage="model", error=fault) if fault else told)
-        return results
+    def _ask(self, batch: Batch) -> _Asked:
+        """Everything the device is to do, and the copies of what comes of it; on CUDA nothing here waits for either."""
+        copies = HostCopies(self._adapter.device)
+        capture = self._probe.capture(batch.inputs, self._wants)
+        finite = copies.take(capture.outputs.isfinite().all(dim=1))
+        said = self._probabilities(capture.outputs)
+        probabilities = None if said is None else copies.take(said)
+        seen = Seen(capture, self._adapter, batch.inputs, batch.records, self.batch_size, copies)
+        answers = answer_all(self._questions, seen)
+        copies.sent()
+        return _Asked(batch, finite, probabilities, answers)
 
-    def _probabilities(self, outputs: Float[Tensor, "b c"]) -> NDArray[np.float32] | None:
+    def _probabilities(self, outputs: Float[Tensor, "b c"]) -> Float[Tensor, "b c"] | None:
         if self._adapter.classes < 2:
             return None
-        said = prediction("multiclass", outputs, activation=self._adapter.activation).probabilities
-        return None if said is None else said.float().cpu().numpy()
+        return prediction("multiclass", outputs, activation=self._adapter.activation).probabilities
+
+    def _results(self, asked: _Asked) -> list[Explained] | _Fault:
+        """One result per record, once they are there; what goes wrong on a device may show only now."""
+        try:
+            finite, answers = asked.finite(), asked.answers()
+            said = None if asked.probabilities is None else asked.probabilities()
+        except Exception as error:  # noqa: BLE001  the record boundary, as in _attempt
+            return _Fault(reason_of(error), is_out_of_memory(error))
+        rows = zip(asked.batch.positions, asked.batch.records, answers, strict=True)
+        return [
+            _explained(position, record, None if said is None else said[row], own, finite=bool(finite[row]))
+            for row, (position, record, own) in enumerate(rows)
+        ]
+
+
+def _explained(
+    position: int,
+    record: Record,
+    probabilities: NDArray[np.float32] | None,
+    answers: Mapping[str, Answer],
+    *,
+    finite: bool,
+) -> Explained:
+    fault = _not_finite(answers) if finite else "the model's outputs are not finite for this record"
+    if fault:
+        return Explained(position, record, stage="model", error=fault)
+    return Explained(position, record, probabilities, answers, facts=facts_of(answers))
 
 
 def _not_finite(answers: Mapping[str, Answer]) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from seewhy.core import Target, Wants
 from seewhy.evidence import shares_of
 from seewhy.methods.cam import gradcam
-from seewhy.pipeline.questions import Answers, Seen, as_numpy
+from seewhy.pipeline.host_copies import Coming
+from seewhy.pipeline.questions import Answers, Seen, Told
+from seewhy.pipeline.ranked import Ranked
 from seewhy.targets import EmbeddingNorm, Logit
 from seewhy.values import Answer, Json
 
@@ -100,23 +103,32 @@ class GradcamQuestion:
     def targets(self) -> Sequence[Target]:
         if self.classes:
             return [Logit(index) for index in self.classes]
-        return [Logit(rank=rank) for rank in range(self.best)] if self.best else [EmbeddingNorm()]
+        return [Ranked(rank) for rank in range(self.best)] if self.best else [EmbeddingNorm()]
 
-    def answer(self, seen: Seen, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Told:
         capture = seen.capture
         asked = range(first_target, first_target + len(self.targets()))
         bound = [capture.targets[index] for index in asked]
         maps = {
-            layer: [as_numpy(gradcam(capture.activations[layer], capture.gradients[layer][index])) for index in asked]
+            layer: seen.copies.take(
+                torch.stack([gradcam(capture.activations[layer], capture.gradients[layer][index]) for index in asked])
+            )
             for layer in self.inputs_of
         }
-        return [self._record(maps, bound, record) for record in range(capture.outputs.shape[0])]
+        chosen = [one.classes for one in bound if isinstance(one, Ranked) and one.classes is not None]
+        best = seen.copies.take(torch.stack(chosen)) if chosen else None
+        return lambda: self._told({layer: found() for layer, found in maps.items()}, best)
 
-    def _record(
-        self, maps: Mapping[str, Sequence[NDArray[np.float32]]], bound: Sequence[Target], record: int
-    ) -> dict[str, Answer]:
-        classes = _classes_of(bound, record)
-        own = {layer: np.stack([per_target[record] for per_target in found]) for layer, found in maps.items()}
+    def _told(self, maps: Mapping[str, NDArray[np.float32]], best: Coming | None) -> Answers:
+        """``maps[layer]`` ``(K, B, *S)``; ``best`` are the classes of each record ``(K, B)`` where they were ranked."""
+        records = next(iter(maps.values())).shape[1]
+        classes = [self.classes] * records if best is None else [tuple(own) for own in best().T.tolist()]
+        return [
+            self._record({layer: found[:, record].copy() for layer, found in maps.items()}, classes[record])
+            for record in range(records)
+        ]
+
+    def _record(self, own: Mapping[str, NDArray[np.float32]], classes: tuple[int, ...]) -> dict[str, Answer]:
         answers = {self.key_of(layer): Answer(values, classes) for layer, values in own.items()}
         if self.shares_key is not None:
             answers[self.shares_key] = Answer(self._shares(own), classes)
@@ -127,12 +139,6 @@ class GradcamQuestion:
         count = len(maps[self.layers[0][1]])
         told = [shares_of({name: maps[layer][row] for name, layer in self.layers}) for row in range(count)]
         return np.array([list(shares.values()) for shares in told], np.float32)
-
-
-def _classes_of(bound: Sequence[Target], record: int) -> tuple[int, ...]:
-    settled = (target.index for target in bound if isinstance(target, Logit))
-    classes = (index[record] for index in settled if isinstance(index, tuple))
-    return tuple(index for index in classes if index is not None)
 
 
 def _without(answer: Answer, classes: Sequence[int]) -> Answer:

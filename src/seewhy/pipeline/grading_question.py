@@ -20,7 +20,7 @@ from seewhy.metrics.case import Case, copies_at_once
 from seewhy.metrics.controls import controlled
 from seewhy.metrics.grading import grade
 from seewhy.pipeline.grading_settings import About
-from seewhy.pipeline.questions import Answers, Qualified, Seen
+from seewhy.pipeline.questions import Answers, Qualified, Seen, Told
 from seewhy.pipeline.regions import NO_MASK, regions_of
 from seewhy.pipeline.subjects import MetricAsked, Subject, key_of
 from seewhy.targets import Logit
@@ -79,8 +79,13 @@ class GradingQuestion:
     def targets(self) -> Sequence[Target]:
         return ()
 
-    def answer(self, seen: Seen, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Told:
+        """Grades are numbers that decide what is asked next: they are there at once."""
         del first_target
+        found = self._grades(seen)
+        return lambda: found
+
+    def _grades(self, seen: Seen) -> Answers:
         classes = self._classes(seen)
         found = [self.undefined(None, NO_LABEL) for _ in classes]
         rows = [row for row, index in enumerate(classes) if index is not None]
@@ -94,7 +99,7 @@ class GradingQuestion:
         """The class that each record is asked about; None where it has none."""
         outputs = seen.capture.outputs
         if self.about == "predicted":
-            return [int(index) for index in outputs.argmax(dim=1)]
+            return list(outputs.argmax(dim=1).tolist())
         labels = [record.label for record in seen.records]
         return [label if label is not None and 0 <= label < outputs.shape[1] else None for label in labels]
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from seewhy.core import Capture, Inputs, Target, Wants
 from seewhy.data.records import Record
 from seewhy.models.adapter import Adapter
+from seewhy.pipeline.host_copies import HostCopies
 from seewhy.values import Answer, Json
 
 
@@ -19,7 +17,8 @@ from seewhy.values import Answer, Json
 class Seen:
     """A batch that went through the model: what was captured, and what it takes to ask the model again.
 
-    ``batch_size`` is the most records that go through the model together.
+    ``batch_size`` is the most records that go through the model together. ``copies`` bring what is asked for to the
+    host.
     """
 
     capture: Capture
@@ -27,6 +26,7 @@ class Seen:
     inputs: Inputs
     records: Sequence[Record]
     batch_size: int
+    copies: HostCopies
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ UNDEFINED = "undefined "
 """How the facts of a row begin that say why an answer has no value."""
 
 Answers = Sequence[Mapping[str, Answer]]
+Told = Callable[[], Answers]
+"""Answers that are on their way from the device: being asked for, they wait until they are there."""
 
 
 def facts_of(answers: Mapping[str, Answer]) -> dict[str, Json]:
@@ -76,8 +78,11 @@ class Question(Protocol):
 
     def targets(self) -> Sequence[Target]: ...
 
-    def answer(self, seen: Seen, first_target: int) -> Answers:
-        """One ``{key: Answer}`` per record; this question's targets start at ``first_target`` of the capture."""
+    def answer(self, seen: Seen, first_target: int) -> Told:
+        """One ``{key: Answer}`` per record; this question's targets start at ``first_target`` of the capture.
+
+        What is told later must not hold what was ``seen``: a batch's tensors go before the next one's come.
+        """
         ...
 
 
@@ -107,11 +112,12 @@ class EmbeddingQuestion:
     def targets(self) -> Sequence[Target]:
         return ()
 
-    def answer(self, seen: Seen, first_target: int) -> Answers:
+    def answer(self, seen: Seen, first_target: int) -> Told:
         del first_target
         if seen.capture.embedding is None:
             raise KeyError(self.key)
-        return [{self.key: Answer(vector)} for vector in as_numpy(seen.capture.embedding)]
+        vectors = seen.copies.take(seen.capture.embedding)
+        return lambda: [{self.key: Answer(vector)} for vector in vectors()]
 
 
 def union_of_wants(questions: Sequence[Question]) -> Wants:
@@ -122,18 +128,23 @@ def union_of_wants(questions: Sequence[Question]) -> Wants:
     return wants
 
 
-def answer_all(questions: Sequence[Question], seen: Seen) -> list[dict[str, Answer]]:
-    """Every question's answer, merged per record; targets lie in the order of the questions."""
-    merged: list[dict[str, Answer]] = [{} for _ in range(seen.capture.outputs.shape[0])]
+def answer_all(questions: Sequence[Question], seen: Seen) -> Callable[[], list[dict[str, Answer]]]:
+    """Every question asked; being called, every answer, merged per record.
+
+    Targets lie in the order of the questions.
+    """
+    asked: list[Told] = []
     first_target = 0
     for question in questions:
-        for record, answers in zip(merged, question.answer(seen, first_target), strict=True):
-            record.update(answers)
+        asked.append(question.answer(seen, first_target))
         first_target += len(question.targets())
+    records = seen.capture.outputs.shape[0]
+    return lambda: _merged([told() for told in asked], records)
+
+
+def _merged(answers: Sequence[Answers], records: int) -> list[dict[str, Answer]]:
+    merged: list[dict[str, Answer]] = [{} for _ in range(records)]
+    for told in answers:
+        for record, own in zip(merged, told, strict=True):
+            record.update(own)
     return merged
-
-
-def as_numpy(tensor: object) -> NDArray[np.float32]:
-    """A tensor of any device and precision as float32."""
-    array: NDArray[np.float32] = tensor.float().cpu().numpy()  # type: ignore[attr-defined]
-    return array
