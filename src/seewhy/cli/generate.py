@@ -27,6 +27,7 @@ from seewhy.cli.outcome import show_outcome
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
 from seewhy.cli.unchanged import Standing, show_unchanged, standing_of
+from seewhy.store.part import part_of
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
@@ -81,7 +82,7 @@ def _job(config: DictConfig) -> int:
         require_given(config)
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
         job = HydraConfig.get()
-        if job.mode == RunMode.MULTIRUN:
+        if job.mode == RunMode.MULTIRUN and plain.get("shard") is None:  # the parts of a run lie side by side anyway
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
         standing = standing_of(plain)
         if standing is not None and (receipt := standing.receipt()) is not None:
@@ -93,6 +94,15 @@ def _job(config: DictConfig) -> int:
         return _refuse(console, error)
     except OmegaConfBaseException as error:
         return _refuse(console, explained(error, None))
+
+
+def _where_it_lies(plain: dict[str, Any]) -> dict[str, Any]:
+    """The configuration by which a command is known again: that of a part lies elsewhere and has no report."""
+    if not isinstance(plain.get("shard"), str):
+        return plain
+    part = part_of(plain["shard"])
+    plain["shard"] = str(part)
+    return {**plain, "output_dir": str(part.place(Path(plain["output_dir"]))), "generate_report": False}
 
 
 def run_request(

@@ -15,7 +15,7 @@ from seewhy.models.adapter import Adapter
 from seewhy.pipeline.applicable import Applicable, applicable
 from seewhy.pipeline.examples import examples, understand
 from seewhy.pipeline.pictures import draws
-from seewhy.pipeline.plan import select
+from seewhy.pipeline.plan import falling_to, select
 from seewhy.pipeline.settings import Settings
 from seewhy.values import ConfigError, SeewhyError
 
@@ -67,10 +67,10 @@ def prepare(
 ) -> Job:
     """Select the records and understand the model, on two of them."""
     index = tuple(dataset.index())
-    selected = select(index, settings)
+    whole = select(index, settings)
     adapter, example = understand(
         model,
-        examples(dataset, selected),
+        examples(dataset, whole),  # of the whole run: all of its parts understand the model alike
         headless=headless,
         precision=settings.precision,
         frames_first=settings.frames_first or (),
@@ -86,7 +86,7 @@ def prepare(
         found.choices |= {f"{ASSUMED} {what}": how for what, how in dataset.assumptions().items()}
     if guessed:
         found.choices["head"] = "none found: the outputs are taken for features (headless=false if they are logits)"
-    return Job(dataset, index, selected, adapter, found, settings, known, visible)
+    return Job(dataset, index, falling_to(settings.shard, index, whole), adapter, found, settings, known, visible)
 
 
 def _check_labels(dataset: Dataset, adapter: Adapter, settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from seewhy.data.records import RecordRef
 from seewhy.pipeline.questions import Question
 from seewhy.pipeline.settings import Settings
+from seewhy.store.part import Part
 from seewhy.values import ConfigError, DataError, StoreError, nearest
 
 
@@ -74,6 +75,11 @@ def select(index: Sequence[RecordRef], settings: Settings) -> tuple[int, ...]:
     if settings.record_id is not None:
         chosen = _by_id(index, chosen, settings)
     return tuple(chosen[: settings.max_records])
+
+
+def falling_to(part: Part | None, index: Sequence[RecordRef], selected: Sequence[int]) -> tuple[int, ...]:
+    """Those of the selected positions whose records fall to ``part``, possibly none; all where it is None."""
+    return tuple(at for at in selected if part is None or part.holds(index[at].record_id))
 
 
 def _check_unique(index: Sequence[RecordRef]) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,21 +17,16 @@ from seewhy.data.records import Dataset
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.about import ABOUT, about_json
 from seewhy.pipeline.applicable import Applicable
-from seewhy.pipeline.exports import export_embeddings, export_failures
-from seewhy.pipeline.grade_exports import export_grades
-from seewhy.pipeline.grade_table import GradedInput, read_grades
+from seewhy.pipeline.finish import Ended, Whole, finish_part, finish_run
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
-from seewhy.pipeline.profile_export import export_profile
-from seewhy.pipeline.projection_export import export_projections
-from seewhy.pipeline.report_export import export_report
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import current_revision
 from seewhy.pipeline.stage import Task
-from seewhy.pipeline.stale_results import remove_stale_results
 from seewhy.pipeline.summary import Failure, Summary, tally
 from seewhy.profiling.profiler import PerformanceProfiler
+from seewhy.store.parts import require_merged, require_part_fits
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
@@ -91,8 +85,9 @@ def run(
     line; or pass ``settings`` whole. ``class_names`` are the model's, for when the data set's classes are others.
     ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
     true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report.
-    ``runner`` computes the shards: this process if None, or :class:`seewhy.pipeline.ray.RayRunner`. The model comes
-    back as it was.
+    ``runner`` computes the shards: this process if None, or :class:`seewhy.pipeline.ray.RayRunner`. With a ``shard``
+    the run is that part alone, in ``parts/`` below ``output_dir``, for :func:`seewhy.pipeline.merge.merge`. The model
+    comes back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
@@ -100,11 +95,12 @@ def run(
     asked = Settings.of(**given) if settings is None else settings
     profiler = PerformanceProfiler(enabled=asked.profile)
     begun = time.monotonic()
+    place = _place(Path(output_dir), asked)
     records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset, frames_first=asked.frames_first or ())
     with profiler.profile("understand the model"):
         job = prepare(model, records, asked, headless=headless, class_names=class_names)
     observer = observer or Silent()
-    with RunDirectory.open(Path(output_dir), _fingerprint(job, facts or {})) as directory:
+    with RunDirectory.open(place, _fingerprint(job, facts or {})) as directory:
         with profiler.profile("plan", device=False):
             plan = _plan(job, directory)
         observer.planned(plan, job.found)
@@ -115,12 +111,12 @@ def run(
             )
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
-        ended = _Ended()
+        ended = Ended()
         if computed == plan.records:
             ended = _finish(job, directory, reader, about, failures, profiler)
     asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
     return Summary(
-        output_dir=Path(output_dir),
+        output_dir=place,
         selected=len(plan.selected),
         computed=computed,
         reused=plan.reused,
@@ -131,17 +127,18 @@ def run(
         choices=job.found.choices | job.label_note,
         not_applicable=job.found.not_applicable,
         graded=ended.graded,
-        report=None if ended.page is None else Path(output_dir) / ended.page,
+        report=None if ended.page is None else place / ended.page,
         profile=profiler.table() if profiler.enabled else "",
     )
 
 
-@dataclass(frozen=True)
-class _Ended:
-    """What a whole run leaves to be told."""
-
-    graded: tuple[GradedInput, ...] = ()
-    page: str | None = None
+def _place(output_dir: Path, settings: Settings) -> Path:
+    """Where this run lies; raises where it and the parts of a run would get in each other's way."""
+    if settings.shard is None:
+        require_merged(output_dir)
+        return output_dir
+    require_part_fits(output_dir, settings.shard)
+    return settings.shard.place(output_dir)
 
 
 def _finish(
@@ -151,23 +148,13 @@ def _finish(
     about: Artifact,
     failures: tuple[Failure, ...],
     profiler: PerformanceProfiler,
-) -> _Ended:
-    """Write all that describes the run as a whole, the manifest last."""
-    pages: list[Artifact] = []
-    directory.remove_superseded()
-    with profiler.profile("export", device=False):
-        graded = read_grades(reader, directory.questions, job.index, job.found.target_layers, job.class_names)
-        embeddings = list(export_embeddings(directory, reader, job.found, job.index))
-        embeddings += export_projections(directory, reader, job.found)
-        remove_stale_results(directory, embeddings, job.found)
-        grades = export_grades(directory, graded)
-        directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])
-    if job.settings.generate_report:
-        with profiler.profile("report", device=False):
-            pages = export_report(directory, reader, job.found)
-            directory.finish(pages)
-    directory.finish(export_profile(directory, profiler))
-    return _Ended(tuple(graded), pages[0].path if pages else None)
+) -> Ended:
+    part = job.settings.shard
+    if part is None:
+        whole = Whole(job.found, job.index, job.class_names, job.settings.generate_report)
+        return finish_run(whole, directory, reader, about, failures, profiler)
+    job.found.choices["part"] = f"{part}: the records whose ids fall to it; `seewhy merge` brings all parts together"
+    return finish_part(job, part, directory, about, failures, profiler)
 
 
 def _fingerprint(job: Job, facts: Mapping[str, Json]) -> dict[str, Json]:

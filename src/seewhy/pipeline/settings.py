@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from seewhy.models.adapter import Precision
 from seewhy.pipeline.grading_settings import Grading
+from seewhy.store.part import Part, part_of
 from seewhy.targets import check_class
 from seewhy.values import ConfigError, TargetError, nearest
 
@@ -36,7 +37,8 @@ class Settings:
     what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what
     ``generate_metrics`` grades, and by what
     (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes ``report/index.html`` at the end.
-    ``profile`` measures where time and memory go, and writes ``profile/``.
+    ``profile`` measures where time and memory go, and writes ``profile/``. ``shard`` (``"2/8"``, from ``"0/8"`` to
+    ``"7/8"``, or ``"auto"`` below a launcher) leaves the run to that many jobs, which share the records by their ids.
     """
 
     splits: tuple[str, ...] | None = None
@@ -61,6 +63,7 @@ class Settings:
     writer_threads: int = 2
     frames_first: tuple[str, ...] | None = None
     profile: bool = False
+    shard: Part | None = None
 
     @classmethod
     def of(cls, **given: Any) -> Settings:
@@ -82,6 +85,8 @@ class Settings:
         for name in ("splits", "record_id", "frames_first"):
             if checked.get(name) is not None:
                 checked[name] = tuple(str(item) for item in checked[name])
+        if checked.get("shard") is not None:
+            checked["shard"] = part_of(checked["shard"])
         if "metrics" in checked:
             checked["metrics"] = Grading.of(checked["metrics"])
         return cls(**checked)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seewhy.store.failpoints import reach
+from seewhy.store.layout import LOCK
 from seewhy.values import StoreError
 
 CHUNK = 1 << 16
@@ -103,8 +104,14 @@ def file_digest(path: Path) -> str:
 
 
 def remove_temporaries(root: Path) -> int:
-    """Delete what killed writers left below ``root``; only files named as this module names them."""
-    stale = [Path(folder, name) for folder, _, names in os.walk(root) for name in names if TEMPORARY.fullmatch(name)]
+    """Delete what killed writers left below ``root``; only files named as this module names them.
+
+    Another run below it, a folder with a lock of its own, is left alone: its writer may be at work.
+    """
+    stale = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not Path(folder, name, LOCK).exists()]
+        stale += [Path(folder, name) for name in names if TEMPORARY.fullmatch(name)]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)

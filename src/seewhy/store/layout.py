@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from seewhy.store.names import safe_name
+from seewhy.store.part import PARTS, part_named
 from seewhy.values import StoreError
 
 MANIFEST = "manifest.json"
@@ -96,9 +97,17 @@ def is_run(root: Path) -> bool:
 
 
 def _visible(root: Path) -> list[str]:
-    """What a directory shows that is not ours: the jobs of a multirun are runs of their own in it."""
+    """What a directory shows that is not ours: jobs of a multirun are runs of their own in it, and so are parts."""
     entries = root.iterdir() if root.is_dir() else ()
-    return sorted(path.name for path in entries if path.name[0] != "." and not (path.is_dir() and is_run(path)))
+    return sorted(
+        path.name
+        for path in entries
+        if path.name[0] != "." and not (path.is_dir() and (is_run(path) or _holds_parts(path)))
+    )
+
+
+def _holds_parts(folder: Path) -> bool:
+    return folder.name == PARTS and all(part_named(path.name) or path.name[0] == "." for path in folder.iterdir())
 
 
 def _series_and_number(name: str) -> tuple[str, int]:

@@ -1,0 +1,95 @@
+"""The parts of a run below its directory: which there are, and whether they may stand beside a run that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from seewhy.store.layout import MANIFEST, is_run, require_suitable
+from seewhy.store.manifest import Manifest, read_manifest
+from seewhy.store.part import PARTS, Part, part_named
+from seewhy.values import StoreError
+
+MERGED: Final = ".merged"
+"""Lies among the parts once all of them are in the run; its text is how many there were."""
+_SHOWN: Final = 5
+
+
+def part_places(root: Path) -> dict[Part, Path]:
+    """The parts below ``root`` and their run directories, in order; none where there are none."""
+    folder = root / PARTS
+    entries = folder.iterdir() if folder.is_dir() else ()
+    found = {part: path for path in entries if path.is_dir() and (part := part_named(path.name))}
+    return dict(sorted(found.items()))
+
+
+def require_part_fits(root: Path, part: Part) -> None:
+    """Refuse to begin a part that could never be merged into ``root``, before anything is written.
+
+    Raises:
+        StoreError: ``SW-S43``, parts of another number are there, or a run without parts; ``SW-S08`` and ``SW-S09`` as
+            for any run.
+    """
+    root = root.resolve()
+    require_suitable(root)
+    counts = {other.of for other in part_places(root)}
+    if strange := counts - {part.of}:
+        raise StoreError(
+            "SW-S43",
+            f"{root / PARTS} holds parts of a run in {min(strange)}; {part} is one of {part.of}",
+            fix=f"say shard=NUMBER/{min(strange)}, or choose another output_dir",
+        )
+    if not counts and is_run(root):
+        raise StoreError(
+            "SW-S43",
+            f"{root} holds a run that no part belongs to",
+            fix="leave shard out to add what is missing to it, or choose another output_dir",
+        )
+
+
+def require_merged(root: Path) -> None:
+    """Refuse to compute in ``root`` what its parts hold already.
+
+    Raises:
+        StoreError: ``SW-S44``, a part holds shards that the run does not.
+    """
+    root = root.resolve()
+    places = part_places(root)
+    if not places:
+        return
+    there = shard_digests(read_manifest(root))
+    waiting = [part for part, place in places.items() if shard_digests(read_manifest(place)) - there]
+    if waiting or not is_run(root):
+        told = shown([str(part) for part in waiting or places])
+        raise StoreError(
+            "SW-S44",
+            f"{root} holds parts of a run that are not merged yet: {told}",
+            fix=f"seewhy merge {root}, once all parts are complete; or choose another output_dir",
+        )
+
+
+def shard_digests(manifest: Manifest | None) -> set[str]:
+    """What tells the shards of a run from all others: their bytes."""
+    return {entry.sha256 for entry in manifest.shards.values()} if manifest else set()
+
+
+def incomplete(places: dict[Part, Path]) -> list[str]:
+    """What is wrong with the parts as they are, one line for each that is not complete; empty where all are."""
+    if not places:
+        return []
+    of = next(iter(places)).of
+    lines = [f"{Part(number, of)} is not there" for number in range(of) if Part(number, of) not in places]
+    for part, place in places.items():
+        manifest = read_manifest(place)
+        if manifest is None:
+            lines.append(f"{part} has no {MANIFEST}")
+        elif manifest.status != "complete":
+            known = sum(sum(counts.values()) for counts in manifest.counts.values())
+            lines.append(f"{part} is not finished ({known} records so far)")
+    return lines
+
+
+def shown(lines: list[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return ", ".join(lines[:_SHOWN]) + more
