@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seewhy.data.volumes import Volume as Volume
     from seewhy.data.volumes import read_volume as read_volume
     from seewhy.explain.batch_processor import BatchProcessor as BatchProcessor
+    from seewhy.explain.cache import ExplanationCache as ExplanationCache
     from seewhy.explain.clips import explain_clip as explain_clip
     from seewhy.explain.comparison import Comparison as Comparison
     from seewhy.explain.comparison import compare_methods as compare_methods
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from seewhy.explain.explainers import VarGrad as VarGrad
     from seewhy.explain.explainers import XGradCAM as XGradCAM
     from seewhy.explain.explanation_metrics import ExplanationMetrics as ExplanationMetrics
+    from seewhy.explain.inference import optimize_for_inference as optimize_for_inference
     from seewhy.explain.interactive import InteractiveVisualizer as InteractiveVisualizer
     from seewhy.explain.loading import load_image as load_image
     from seewhy.explain.loading import load_model as load_model
@@ -175,6 +177,7 @@ _HOMES = {
     "Evaluation": "seewhy.explain.evaluation",
     "ExplanationMetrics": "seewhy.explain.explanation_metrics",
     "Explainer": "seewhy.explain.explainer",
+    "ExplanationCache": "seewhy.explain.cache",
     "InteractiveVisualizer": "seewhy.explain.interactive",
     "Result": "seewhy.explain.result",
     "compare_methods": "seewhy.explain.comparison",
@@ -182,6 +185,7 @@ _HOMES = {
     "explain_prediction": "seewhy.explain.predictions",
     "load_image": "seewhy.explain.loading",
     "load_model": "seewhy.explain.loading",
+    "optimize_for_inference": "seewhy.explain.inference",
     "quick_explain": "seewhy.explain.predictions",
     "save_predictions": "seewhy.explain.prediction_table",
     "visualize_batch": "seewhy.explain.predictions",

@@ -25,6 +25,7 @@ from seewhy.render.plots import Panel, figure_of, rows_and_columns
 from seewhy.values import ConfigError, SeewhyError, nearest
 
 if TYPE_CHECKING:
+    from seewhy.explain.cache import ExplanationCache
     from seewhy.render.plots import Figure
 
 DEFAULT: Final = ("gradcam", "gradcam++")
@@ -104,6 +105,7 @@ def compare_methods(
     task: str | None = None,
     threshold: float | None = None,
     output_selector: Selector | None = None,
+    cache: ExplanationCache | None = None,
     settings: dict[str, dict[str, Any]] | None = None,
     metrics: bool | Sequence[str] = False,
     metric_settings: dict[str, dict[str, Any]] | None = None,
@@ -125,7 +127,7 @@ def compare_methods(
         metric_settings: of the metrics: ``{"deletion": {"steps": 20}}``.
         bbox, mask: where the object is, in pixels of the original picture, for metrics that need it.
         model, image, target_class, colormap, alpha, save_path, dpi, return_heatmap, preprocessing, class_names, task,
-            threshold, output_selector: as in :func:`seewhy.explain_prediction`.
+            threshold, output_selector, cache: as in :func:`seewhy.explain_prediction`; metrics are computed anew.
         unknown: none: any other keyword is refused.
 
     Raises:
@@ -138,7 +140,7 @@ def compare_methods(
     rows_and_columns(1, layout)
     require_size(figsize)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector).settled(model)
-    explainers = several_explainers(methods, model, target_layer, reading, settings, compare_methods)
+    explainers = several_explainers(methods, model, target_layer, reading, settings, compare_methods, cache=cache)
     if metrics is False and not (metric_settings is None and bbox is None and mask is None):
         raise ConfigError("SW-F282", "metric_settings, bbox and mask are for metrics", fix="say metrics=True")
     evaluation = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import seewhy.methods  # noqa: F401  (importing the room registers every method)
 from seewhy.core import Attribution, Inputs
 from seewhy.explain.answering import Answer, Ready, answer
 from seewhy.explain.baseline_choice import with_known_baseline
+from seewhy.explain.cache_arguments import require_cache
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.drawing import Destination, Look, overlay_on, save_panels
 from seewhy.explain.every_input import InputsExplained, each_of
@@ -37,6 +39,9 @@ from seewhy.ops import chunks
 from seewhy.pixels import Normalisation
 from seewhy.registry import METHODS
 from seewhy.values import ConfigError
+
+if TYPE_CHECKING:
+    from seewhy.explain.cache import ExplanationCache
 
 Heat = Float32[np.ndarray, "height width"]
 Layers: TypeAlias = "str | nn.Module | Sequence[str | nn.Module] | Mapping[str, str | nn.Module] | None"
@@ -62,6 +67,7 @@ class Explainer:
         passing: how a model of several inputs takes them, where its signature does not tell: ``positional``,
             ``keyword``, ``list``, ``dict`` or ``records``.
         frames_first: the inputs that are clips ``(B, T, C, H, W)``; found by the model's first convolution if None.
+        cache: a :class:`seewhy.ExplanationCache`, where answers about images are looked up and kept.
         normalisation: how values of tensors came from pixels, of all inputs or by input name, for baselines that are
             colours; where None, the preprocessing's.
         settings: the method's own.
@@ -101,10 +107,13 @@ class Explainer:
         passing: str | None = None,
         frames_first: Sequence[str] | None = None,
         normalisation: Normalisation | Mapping[str, Normalisation] | None = None,
+        cache: ExplanationCache | None = None,
         **settings: Any,
     ) -> None:
         del use_cuda
         require_model(model)
+        require_cache(cache)
+        self.cache = cache
         self.model = model
         self.settings: Mapping[str, Any] = self.renamed(settings)
         require_settings(METHODS[self.method], self.settings, type(self), Explainer.__init__)
@@ -208,6 +217,12 @@ class Explainer:
 
     def explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
         """The answers for images that are prepared already, in their order; ``classes`` are numbers, one for each."""
+        ask = partial(self._explain_prepared, asked)
+        if self.cache is None:
+            return ask(prepared, classes)
+        return self.cache.answers(self, asked, prepared, classes, ask)
+
+    def _explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
         kinds = [(*one.pixels.shape, chosen is None) for one, chosen in zip(prepared, classes, strict=True)]
         found: dict[int, Explained] = {}
         for rows in chunks_of_one_shape(kinds, self._at_once(len(prepared))):

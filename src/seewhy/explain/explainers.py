@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
@@ -19,6 +19,9 @@ from seewhy.explain.reading import Reading, require_model
 from seewhy.explain.smooth_explainers import SmoothGrad as SmoothGrad
 from seewhy.explain.smooth_explainers import VarGrad as VarGrad
 from seewhy.registry import METHODS
+
+if TYPE_CHECKING:
+    from seewhy.explain.cache import ExplanationCache
 
 NAMES: Final = MappingProxyType(
     {
@@ -96,6 +99,7 @@ def make_explainer(
     reading: Reading = Reading(),  # noqa: B008  (frozen)
     settings: Mapping[str, Any] = MappingProxyType({}),
     *calls: Callable[..., Any],
+    cache: ExplanationCache | None = None,
 ) -> Explainer:
     """The explainer of a method by any of the method's names, with these settings.
 
@@ -107,7 +111,7 @@ def make_explainer(
     kind = explainer_class(method)
     require_model(model)
     require_settings(METHODS[method], kind.renamed(settings), *calls)
-    given: dict[str, Any] = {**settings, **vars(reading)}
+    given: dict[str, Any] = {**settings, **vars(reading), "cache": cache}
     return kind(model, **given) if target_layer is None else kind(model, target_layer=target_layer, **given)
 
 

@@ -75,8 +75,14 @@ def head_of(adapter: Adapter, reading: Reading = Reading()) -> Head:  # noqa: B0
     Raises:
         TargetError: ``SW-T32``, not one name for each class.
     """
-    outputs, names, task = adapter.trace.outputs, reading.class_names, cast(Task | None, reading.task)
+    outputs, task = adapter.trace.outputs, cast(Task | None, reading.task)
     head = Head(task, outputs, adapter.activation, adapter.headless, reading.threshold)
+    require_names(outputs, reading.class_names)
+    return head
+
+
+def require_names(outputs: int, names: Sequence[str] | None) -> None:
+    """Raise ``TargetError`` SW-T32 where there is not one name for each class."""
     allowed = (1, 2) if outputs == 1 else (outputs,)
     if names is not None and len(names) not in allowed:
         raise TargetError(
@@ -84,4 +90,3 @@ def head_of(adapter: Adapter, reading: Reading = Reading()) -> Head:  # noqa: B0
             f"class_names has {len(names)} names, the model has {outputs} outputs",
             fix="give one name per class, in the model's order",
         )
-    return head

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -22,6 +22,9 @@ from seewhy.models.outputs import Selector
 from seewhy.ops import chunks
 from seewhy.store.names import safe_name
 from seewhy.values import ConfigError, SeewhyError
+
+if TYPE_CHECKING:
+    from seewhy.explain.cache import ExplanationCache
 
 
 def explain_prediction(
@@ -42,6 +45,7 @@ def explain_prediction(
     task: str | None = None,
     threshold: float | None = None,
     output_selector: Selector | None = None,
+    cache: ExplanationCache | None = None,
     **settings: Any,
 ) -> Result:
     """What the model says of an image, and why, from one pass wherever the method allows it.
@@ -63,6 +67,7 @@ def explain_prediction(
         task: ``multiclass``, ``binary``, ``multilabel`` or ``regression``, where the outputs do not tell.
         threshold: asks a multi-label model about all labels from this probability on.
         output_selector: where the logits are in what the model returns: a key, an index or a function of it.
+        cache: a :class:`seewhy.ExplanationCache`, where answers are looked up and kept.
         settings: the method's own, such as ``steps=100``.
 
     Raises:
@@ -70,7 +75,7 @@ def explain_prediction(
     """
     look = Look(colormap, alpha, dpi)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings, explain_prediction)
+    explainer = make_explainer(method, model, target_layer, reading, settings, explain_prediction, cache=cache)
     result = result_of(explainer.explained(image, target_class), explainer, look, return_heatmap=return_heatmap)
     if save_path is not None:
         result.save(save_path, show_original=show_original)
@@ -116,6 +121,7 @@ def visualize_batch(
     task: str | None = None,
     threshold: float | None = None,
     output_selector: Selector | None = None,
+    cache: ExplanationCache | None = None,
     **settings: Any,
 ) -> list[Result]:
     """:func:`explain_prediction` for many images, asked in batches, one result for each in their order.
@@ -131,7 +137,7 @@ def visualize_batch(
         show_predictions: write the prediction above the pictures.
         batch_size: images held and asked at once, at most.
         model, method, target_layer, colormap, alpha, dpi, return_heatmap, preprocessing, class_names, task, threshold,
-            output_selector, settings: as in :func:`seewhy.explain_prediction`.
+            output_selector, cache, settings: as in :func:`seewhy.explain_prediction`.
 
     Raises:
         ConfigError: ``SW-F75`` a batch size that is none, ``SW-F93`` a file in place of the folder.
@@ -140,7 +146,7 @@ def visualize_batch(
     require_batch_size(batch_size)
     folder = None if output_dir is None else _folder(output_dir)
     reading = Reading(preprocessing, class_names, task, threshold, output_selector)
-    explainer = make_explainer(method, model, target_layer, reading, settings, visualize_batch)
+    explainer = make_explainer(method, model, target_layer, reading, settings, visualize_batch, cache=cache)
     classes = class_list(target_classes, len(images), explainer.class_names)
     names = list(file_names(images))
     results: list[Result] = []

@@ -38,7 +38,8 @@ Pixels = UInt8[np.ndarray, "height width 3"]
 class Prepared:
     """``pixels`` ``(C, H, W)`` for the model; ``geometry`` from the original to them; ``stem`` of its file's name.
 
-    ``draw()`` gives the original ``(height, width, 3)`` in 8 bits; of a tensor, its normalisation undone.
+    ``draw()`` gives the original ``(height, width, 3)`` in 8 bits; of a tensor, its normalisation undone. ``kind`` is
+    what the image was given as: its type, mode and shape.
     """
 
     pixels: Float[Tensor, "c h w"]
@@ -46,6 +47,7 @@ class Prepared:
     notes: tuple[str, ...]
     stem: str
     draw: Callable[[], Pixels]
+    kind: str = ""
 
 
 def prepare(image: ImageLike, recipe: Recipe, dtype: torch.dtype = torch.float32) -> Prepared:
@@ -73,7 +75,8 @@ def prepare(image: ImageLike, recipe: Recipe, dtype: torch.dtype = torch.float32
         prepared = _by_transform(decoded, recipe.how)
     else:
         prepared = _by_settings(decoded, recipe.how)
-    return Prepared(prepared.pixels.to(dtype), prepared.geometry, prepared.notes, stem_of(image), prepared.draw)
+    pixels, stem = prepared.pixels.to(dtype), stem_of(image)
+    return Prepared(pixels, prepared.geometry, prepared.notes, stem, prepared.draw, kind_of(picture))
 
 
 def each_image(images: Any) -> Sequence[ImageLike]:
@@ -99,6 +102,19 @@ def stem_of(image: ImageLike) -> str:
     """The name of the file an image came from, without its ending; empty where it came from none."""
     path = image if isinstance(image, str | os.PathLike) else getattr(image, "filename", "")
     return Path(os.fspath(path)).stem if isinstance(path, str | os.PathLike) and path else ""
+
+
+def kind_of(image: ImageLike) -> str:
+    """Type, mode and shape of an image as it was given; what a file holds is seen by its pixels.
+
+    >>> kind_of(np.zeros((8, 9), np.uint8)), kind_of(Image.new("L", (9, 8))), kind_of("a.png")
+    ('array uint8 (8, 9)', 'picture L (9, 8)', 'file')
+    """
+    if isinstance(image, Tensor):
+        return f"tensor {image.dtype} {tuple(image.shape)}"
+    if isinstance(image, np.ndarray):
+        return f"array {image.dtype} {image.shape}"
+    return f"picture {image.mode} {image.size}" if isinstance(image, Image.Image) else "file"
 
 
 def chunks_of_one_shape(shapes: Sequence[tuple[int, ...]], size: int) -> Iterator[list[int]]:
@@ -161,7 +177,8 @@ def _of_tensor(image: Tensor, recipe: Recipe, dtype: torch.dtype) -> Prepared:
         raise DataError("SW-D49", "the tensor holds NaN or infinite values", fix="replace them first")
     size = (pixels.shape[1], pixels.shape[2])
     notes = _range_notes(low, high, recipe.normalisation)
-    return Prepared(pixels.to(dtype), Geometry.identity(size), notes, "", partial(_shown, pixels, recipe.normalisation))
+    shown = partial(_shown, pixels, recipe.normalisation)
+    return Prepared(pixels.to(dtype), Geometry.identity(size), notes, "", shown, kind_of(pixels))
 
 
 def _range_notes(low: float, high: float, normalisation: Normalisation) -> tuple[str, ...]:

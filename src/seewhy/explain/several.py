@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -14,6 +14,9 @@ from seewhy.explain.reading import Reading
 from seewhy.registry import METHODS
 from seewhy.values import ConfigError
 
+if TYPE_CHECKING:
+    from seewhy.explain.cache import ExplanationCache
+
 
 def several_explainers(
     methods: Any,
@@ -22,6 +25,7 @@ def several_explainers(
     reading: Reading,
     settings: Mapping[str, Mapping[str, Any]] | None,
     *calls: Callable[..., Any],
+    cache: ExplanationCache | None = None,
 ) -> dict[str, Explainer]:
     """An explainer for each of these methods; the layer is for those that explain through one.
 
@@ -44,6 +48,6 @@ def several_explainers(
         )
     layers = {name: layer if METHODS[name].needs_layer else None for name in names}
     return {
-        name: make_explainer(name, model, layers[name], reading, given.get(METHODS[name].name, {}), *calls)
+        name: make_explainer(name, model, layers[name], reading, given.get(METHODS[name].name, {}), *calls, cache=cache)
         for name in names
     }

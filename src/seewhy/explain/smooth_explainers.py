@@ -45,4 +45,4 @@ def _over(base: Explainer | nn.Module) -> tuple[nn.Module, dict[str, Any]]:
     """The model asked, and the settings that follow from the explainer averaged over."""
     if not isinstance(base, Explainer):
         return base, {}
-    return base.model, {"of": base.asked({}), **vars(base.reading)}
+    return base.model, {"of": base.asked({}), "cache": base.cache, **vars(base.reading)}

@@ -38,6 +38,7 @@ class Study:
         self._normalisation = normalisation
         self._output_selector = output_selector
         self._passing = passing
+        self.told = (normalisation, output_selector, passing)
         self._adapters: OrderedDict[Key, Adapter] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -1,0 +1,261 @@
+"""Explanations kept on disk: what a model was asked once, it is not asked again until something has changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seewhy.explain.cache_arguments import asked_by_hand, require_folder, require_numbers, require_size
+from seewhy.explain.cache_asking import Asking
+from seewhy.explain.cache_canonical import CannotBeKeyedError
+from seewhy.explain.cache_counts import Counts
+from seewhy.explain.cache_entry import packed, packed_array, unpacked, unpacked_array
+from seewhy.explain.cache_store import Store
+from seewhy.explain.explained import Explained
+from seewhy.explain.head import require_names
+from seewhy.explain.prepared import ImageLike, Prepared
+from seewhy.methods.ask import Asked
+from seewhy.models.weights import device_of
+
+if TYPE_CHECKING:
+    from seewhy.explain.explainer import Explainer
+
+MEGABYTE: Final = 1 << 20
+ANSWER, GIVEN = "answer", "given"
+"""Kinds of entries: what an explainer computed, and what was put by hand."""
+Array = NDArray[Any]
+Ask = Callable[[Sequence[Prepared], Sequence[Any]], list[Explained]]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was there of some images, by number: ``asking`` is None where the cache is passed by."""
+
+    asking: Asking | None = None
+    found: Mapping[int, Explained] = field(default_factory=dict)
+
+
+class ExplanationCache:
+    """Explanations on disk, for ``GradCAM(model, cache=cache)`` and every other explainer, and for your own code.
+
+    An explainer with a cache looks there first, gives what it finds bit for bit as it was computed, asks the model
+    only about the other images of a batch, and keeps what it computes. The key holds everything that decides an answer:
+    the weights, the values and the code of the model's modules, the method with all its settings and seeds, layer,
+    class, preprocessing, output selector, precision, automatic precision, the kind of device, the versions of seewhy
+    and torch, and the whole image. Batch size, threads, memory format and compilation change no more than the last
+    digits, and are left out: an answer keeps the digits of the call that computed it.
+
+    The weights' SHA-256 is computed once per model. At every use each tensor's address, type, shape, strides and
+    version and a sum over all of its values are compared, which sees writes through ``.data`` and through shared memory
+    as well. Not seen: an exchange, by such a write, of two 8-byte words that lie a multiple of 1021 words apart in one
+    tensor; a change in an installed package that keeps its version; in your own code, what ``forward`` reads other than
+    from its module, its class, and functions and plain values of its own package; a value that the model itself wrote
+    while it was asked, such as a count of calls. A model with hooks or a ``forward`` put on the object, a method of
+    your own, and a function among the settings cannot be compared: such calls pass the cache by, and ``stats()`` says
+    how many and why.
+
+    Several threads and processes may share a folder, on a local disk. A process that is killed leaves it usable, a
+    damaged entry or file is warned of and computed again, a full disk is warned of once. Files are for their owner
+    alone: explanations of patients are data of patients. Nothing in them is ever executed.
+
+    Args:
+        cache_dir: the folder, created if needed.
+        max_size_mb: mebibytes (1 048 576 bytes) of entries; beyond it those used longest ago go.
+        enabled: False keeps nothing, finds nothing and touches no disk.
+
+    Raises:
+        ConfigError: ``SW-K01`` the folder is a file, ``SW-K02`` it cannot be created or written to, ``SW-K03`` a size
+            that is none.
+
+    Example:
+        >>> import tempfile, timm
+        >>> from seewhy import GradCAM
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> cache = ExplanationCache(folder.name)
+        >>> explainer = GradCAM(timm.create_model("test_resnet", num_classes=5), cache=cache)
+        >>> image = torch.randn(3, 64, 64)
+        >>> bool((explainer.explain(image) == explainer.explain(image)).all())
+        True
+        >>> cache.stats()["hits"], cache.stats()["misses"], cache.stats()["num_entries"]
+        (1, 1, 1)
+        >>> cache.close(); folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike[str] = "./explanation_cache",
+        max_size_mb: float = 1000,
+        enabled: bool = True,
+    ) -> None:
+        self.cache_dir = Path(cache_dir).expanduser()
+        self.max_size_mb, self.enabled = require_size(max_size_mb), bool(enabled)
+        self._counts = Counts()
+        self._store: Store | None = None
+        if self.enabled:
+            require_folder(self.cache_dir)
+            self._store = Store(self.cache_dir.absolute(), int(self.max_size_mb * MEGABYTE))
+
+    def get(self, image: ImageLike, method: str | Explainer, target_class: Any = None, **others: Any) -> Array | None:
+        """The explanation of an image, or None: what :meth:`put` was given, else the heat map an explainer kept.
+
+        Args:
+            image: as in :meth:`seewhy.Explainer.explain`.
+            method: an explainer, or a method's name with ``model=``.
+            target_class: the class asked about; None is the predicted one.
+            others: ``model``, ``target_layer`` and all that :func:`seewhy.explain_prediction` takes of a model and a
+                method, where ``method`` is a name; the method's settings in either case.
+
+        Raises:
+            ConfigError: ``SW-K04``, a name without a model: an explanation without its model is stale at the first
+                change of a weight.
+        """
+        if self._store is None:
+            return None
+        explainer, asked, prepared, classes = asked_by_hand(image, method, target_class, others)
+        asking = self._asking(explainer, asked, prepared, classes)
+        if asking is None:
+            return None
+        (given,), (kept,) = asking.keys(GIVEN), asking.keys(ANSWER)
+        stored = self._store.get([given]) or self._store.get([kept])
+        self._counts.looked(hits=len(stored), misses=1 - len(stored))
+        if given in stored:
+            return unpacked_array(stored[given])
+        return _explained(explainer, asked, stored[kept], prepared[0]).heat if stored else None
+
+    def put(
+        self,
+        image: ImageLike,
+        method: str | Explainer,
+        explanation: Array | Tensor,
+        target_class: Any = None,
+        **others: Any,
+    ) -> None:
+        """Keep an explanation: an array or tensor of numbers of any shape. Arguments as in :meth:`get`.
+
+        Raises:
+            ConfigError: ``SW-K04`` a name without a model, ``SW-K05`` what is no array of numbers.
+        """
+        values = require_numbers(explanation)
+        if self._store is None:
+            return
+        asking = self._asking(*asked_by_hand(image, method, target_class, others))
+        if asking is not None:
+            self._counts.kept(self._store.put({asking.keys(GIVEN)[0]: packed_array(values)}))
+
+    def clear(self) -> None:
+        """Drop every explanation of the folder, also those other processes kept."""
+        if self._store is not None:
+            self._store.clear()
+
+    def stats(self) -> dict[str, Any]:
+        """What is kept, and what this object did since it was made.
+
+        ``enabled``, ``num_entries``, ``total_size_mb``, ``max_size_mb``, ``utilization`` (the share of the size in
+        use), ``hits``, ``misses``, ``hit_rate`` (None before the first use), ``stored``, ``passed_by`` (images
+        explained without the cache) with the ``reasons`` and how often each, ``damaged`` (what had to be dropped).
+        """
+        entries, size = self._store.totals() if self._store is not None else (0, 0)
+        return {
+            "enabled": self.enabled,
+            "num_entries": entries,
+            "total_size_mb": size / MEGABYTE,
+            "max_size_mb": self.max_size_mb,
+            "utilization": size / (self.max_size_mb * MEGABYTE),
+            **self._counts.told(),
+            "damaged": self._store.damaged if self._store is not None else 0,
+        }
+
+    def answers(
+        self,
+        explainer: Explainer,
+        asked: Asked,
+        prepared: Sequence[Prepared],
+        classes: Sequence[Any],
+        ask: Ask,
+    ) -> list[Explained]:
+        """The answer for each image, in their order: those that are there, and for the others what ``ask`` computes."""
+        looked = self.look(explainer, asked, prepared, classes)
+        missing = [row for row in range(len(prepared)) if row not in looked.found]
+        computed = ask([prepared[row] for row in missing], [classes[row] for row in missing]) if missing else []
+        fresh = dict(zip(missing, computed, strict=True))
+        self.keep(looked, asked, fresh)
+        return [looked.found[row] if row in looked.found else fresh[row] for row in range(len(prepared))]
+
+    def look(
+        self,
+        explainer: Explainer,
+        asked: Asked,
+        prepared: Sequence[Prepared],
+        classes: Sequence[Any],
+    ) -> Looked:
+        """The answers that are there, by the images' numbers."""
+        asking = None if self._store is None else self._asking(explainer, asked, prepared, classes)
+        if asking is None or self._store is None:
+            return Looked()
+        keys = asking.keys(ANSWER)
+        stored = self._store.get(keys)
+        found = {
+            row: _explained(explainer, asked, stored[key], prepared[row])
+            for row, key in enumerate(keys)
+            if key in stored
+        }
+        self._counts.looked(hits=len(found), misses=len(keys) - len(found))
+        return Looked(asking, found)
+
+    def keep(self, looked: Looked, asked: Asked, computed: Mapping[int, Explained]) -> None:
+        """Keep what was computed, unless the model was changed meanwhile."""
+        if looked.asking is None or self._store is None or not computed:
+            return
+        try:
+            looked.asking.require_unchanged()
+            keys = looked.asking.keys(ANSWER)
+            entries = {keys[row]: packed(found, asked) for row, found in computed.items()}
+        except CannotBeKeyedError as reason:
+            self._counts.passed_by(str(reason), len(computed))
+        else:
+            self._counts.kept(self._store.put(entries))
+
+    def _asking(
+        self,
+        explainer: Explainer,
+        asked: Asked,
+        prepared: Sequence[Prepared],
+        classes: Sequence[Any],
+    ) -> Asking | None:
+        """The question with its keys; None, and counted, where the cache is to be passed by."""
+        try:
+            return Asking.of(explainer, asked, prepared, classes)
+        except CannotBeKeyedError as reason:
+            self._counts.passed_by(str(reason), len(prepared))
+            return None
+
+    def close(self) -> None:
+        """Let the file go; the cache opens it again when it is used."""
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> ExplanationCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the folder for itself, and counts for itself."""
+        return type(self), (str(self.cache_dir.absolute()), self.max_size_mb, self.enabled)
+
+    def __repr__(self) -> str:
+        return f"ExplanationCache({str(self.cache_dir)!r}, max_size_mb={self.max_size_mb:g}, enabled={self.enabled})"
+
+
+def _explained(explainer: Explainer, asked: Asked, stored: bytes, prepared: Prepared) -> Explained:
+    """A stored answer; names of classes are no part of its key, so that they are checked as they would be."""
+    found = unpacked(stored, prepared, asked, device_of(explainer.study.bare))
+    require_names(found.head.outputs, explainer.class_names)
+    return found

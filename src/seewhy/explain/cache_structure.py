@@ -1,0 +1,79 @@
+"""What a model is beside its weights: its classes and their code, and every value that its modules hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from seewhy.explain.cache_canonical import CannotBeKeyedError
+from seewhy.explain.cache_code import Tokens, class_token, method_names
+
+Structure: TypeAlias = Mapping[tuple[str, str], str]
+HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+OF_TORCH: Final = frozenset(vars(nn.Module())) - {"training"}
+"""What every module holds: weights, parts and hooks, which are looked at elsewhere."""
+
+
+def structure_of(model: nn.Module) -> Structure:
+    """A short text for each module's class and each value it holds, by the names of the module and of the value.
+
+    Raises ``CannotBeKeyedError`` for a model with hooks of its own or with a ``forward`` put on the object: what they
+    do is not to be seen.
+
+    Example:
+        >>> model = nn.Sequential(nn.Dropout(0.5))
+        >>> before = structure_of(model)
+        >>> model[0].p = 0.25
+        >>> after = structure_of(model)
+        >>> [name for name in after if after[name] != before[name]]
+        [('0', 'p')]
+    """
+    if torch_module._has_any_global_hook():  # type: ignore[no-untyped-call]
+        raise CannotBeKeyedError("hooks of your own are on all modules")
+    named = list(model.named_modules(remove_duplicate=False))
+    return dict(_values(named))
+
+
+def _values(named: list[tuple[str, nn.Module]]) -> Iterator[tuple[tuple[str, str], str]]:
+    tokens = Tokens({id(module): name for name, module in named})
+    classes: dict[type, str] = {}
+    for name, module in named:
+        held = vars(module)
+        if any(held.get(table) for table in HOOKS):
+            raise CannotBeKeyedError(f"{name or 'the model'} has hooks of your own")
+        if "forward" in held:
+            raise CannotBeKeyedError(f"{name or 'the model'} has a forward of your own")
+        kind = type(module)
+        if kind not in classes:
+            classes[kind] = class_token(kind, tokens)
+        yield (name, "class"), classes[kind]
+        for key, value in held.items():
+            if key not in OF_TORCH:
+                yield (name, key), tokens.of(value)
+
+
+def written_by_itself(before: Structure, after: Structure) -> frozenset[tuple[str, str]]:
+    """The values that a model wrote while it was asked, such as a count of its calls."""
+    return frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def names_itself(model: nn.Module, written: Collection[tuple[str, str]]) -> bool:
+    """Whether methods of the modules' classes, other than ``__init__``, have the names of these values."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    return all(name in method_names(type(modules[module])) for module, name in written)
+
+
+def numeric_mode(device: str) -> dict[str, Any]:
+    """The process's switches that change numbers by more than rounding: automatic precision and that of products."""
+    enabled = torch.is_autocast_enabled(device)
+    backends: Any = torch.backends
+    libraries = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv)
+    return {
+        "autocast": str(torch.get_autocast_dtype(device)) if enabled else None,
+        "products": [library.fp32_precision for library in libraries],
+        "default": str(torch.get_default_dtype()),
+    }
