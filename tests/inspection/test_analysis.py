@@ -57,6 +57,7 @@ def test_the_strongest_channels_come_first(tmp_path: Path) -> None:
         plot_spatial_activation_patterns({"a": [maps]}, "a", tmp_path, num_channels=0)
 
 
+@pytest.mark.slow
 def test_every_promised_file_is_written_for_layers_of_every_rank(tmp_path: Path) -> None:
     path = save_feature_file(tmp_path / "features_b1_t4_Robofarmer-II_512.pkl", content())
     found = analyze(path, tmp_path / "analysis")

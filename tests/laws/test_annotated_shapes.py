@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from law_sweep import CASES
 
 TESTS = Path(__file__).parents[1]
@@ -28,6 +30,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_every_method_keeps_the_shapes_it_promises() -> None:
     done = run(str(TESTS / "laws" / "shape_sweep.py"))
     assert done.returncode == 0, done.stdout + done.stderr
