@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from law_sweep import CASES
 
 TESTS = Path(__file__).parents[1]
