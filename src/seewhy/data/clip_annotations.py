@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,7 +13,7 @@ from seewhy.data.film_times import FilmTimes, without_times
 from seewhy.data.frame_sampling import even_positions
 from seewhy.data.gaze import Gaze, gaze_of
 from seewhy.data.gaze_table import GazeTable, Points, read_gaze_table
-from seewhy.data.settings import check_file
+from seewhy.data.places import first_file, with_table
 from seewhy.values import DataError, Geometry, Json
 
 AUTO: Final = "auto"
@@ -33,7 +32,7 @@ class ClipAnnotations:
     def of(
         cls,
         annotations: str | os.PathLike[str] | None,
-        beside: Path,
+        beside: str | os.PathLike[str],
         record_ids: Sequence[str],
         coordinates: str | None,
         dense: bool,
@@ -43,12 +42,13 @@ class ClipAnnotations:
         Raises ``DataError`` SW-D02 for a table that is not there, SW-D119 for all points of no table, and what
         :func:`seewhy.data.gaze_table.read_gaze_table` raises.
         """
-        path = _auto(beside) if annotations == AUTO else annotations
+        path = first_file(beside, FOUND) if annotations == AUTO else annotations
         if path is None:
             if dense:
                 raise _no_annotations("dense_gaze is set")
             return cls(None, dense)
-        return cls(read_gaze_table(check_file("annotations", path), record_ids, coordinates), dense)
+        table, _ = with_table("annotations", path, lambda file: read_gaze_table(file, record_ids, coordinates))
+        return cls(table, dense)
 
     def points(self, record_id: str) -> Points | None:
         """The rows of one record, None where the table has none."""
@@ -91,10 +91,6 @@ class ClipAnnotations:
         if placed:
             taken["coordinates"] = "pixels of the original frames (data.coordinates=fraction to say otherwise)"
         return taken
-
-
-def _auto(beside: Path) -> Path | None:
-    return next((beside / name for name in FOUND if (beside / name).is_file()), None)
 
 
 def _no_annotations(asked: str) -> DataError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from seewhy.data.gaze import Gaze
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from seewhy.data.limits import MAX_BYTES
 from seewhy.data.listed_files import ListedFiles
+from seewhy.data.places import on_disk, parent_of, revision_at
 from seewhy.data.records import Record, Slices, View
 from seewhy.data.settings import check_positive
 from seewhy.data.volume_input import clip_input
@@ -90,24 +90,25 @@ class ClipFolder(ListedFiles):
         self._limits = {"max_frames": max_frames, "max_bytes": max_bytes}
         self._fps = None if fps is None else check_positive("fps", fps)
         found = listing(CLIPS, root, manifest, class_names, split_ratio, seed)
-        beside = Path(root) if root is not None else Path(manifest or ".").parent
+        beside = root if root is not None else parent_of(manifest or ".")
         ids = [ref.record_id for ref in found.index]
-        self._annotations = ClipAnnotations.of(annotations, beside.expanduser(), ids, coordinates, dense_gaze)
+        self._annotations = ClipAnnotations.of(annotations, beside, ids, coordinates, dense_gaze)
         assumed = _assumed(frames=frames, size=size, mean=mean, std=std)
         super().__init__(found, "video", assumed | self._annotations.assumed(annotations, coordinates))
         self._check_times()
 
     def read(self, position: int) -> Record:
         """Decode the frames of one clip and preprocess them; raises what ``read_clip`` raises."""
-        clip = read_clip(self._paths[position], self.frames, **self._limits)
+        with on_disk(self._paths[position]) as path:
+            clip = read_clip(path, self.frames, **self._limits)
         loaded = clip_input(clip, self.preprocessing)
         notes = (*loaded.notes, *self._gaze_notes(position, clip.readable))
         return self._record(position, replace(loaded, notes=notes))
 
     def revision(self, position: int) -> str:
         """A digest of the bytes of the file, or of the frames in the folder."""
-        path = self._paths[position]
-        return frames_revision(path) if path.is_dir() else super().revision(position)
+        place = self._paths[position]
+        return revision_at(place, frames_revision) if place.is_dir() else super().revision(position)
 
     @property
     def has_gaze(self) -> bool:
@@ -157,7 +158,8 @@ class ClipFolder(ListedFiles):
         return {"data": "clips", "frames": self.frames, **self.preprocessing.fingerprint()}
 
     def _times(self, position: int) -> FilmTimes:
-        return film_times(self._paths[position], Limits(**self._limits)).at(self._fps)
+        with on_disk(self._paths[position]) as path:
+            return film_times(path, Limits(**self._limits)).at(self._fps)
 
     def _check_times(self) -> None:
         """DataError SW-D118 for seconds of folders, told before the work begins."""

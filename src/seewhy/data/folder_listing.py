@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,8 +14,10 @@ from seewhy.data.frame_folder import is_frame_folder
 from seewhy.data.image_folder import class_order, entries_of, index_of, unique_ids
 from seewhy.data.manifest import class_names_of, class_number
 from seewhy.data.manifest_table import Row, read_rows
+from seewhy.data.places import Place, Root, first_bytes, folder_at, places_below, root_at, with_table
 from seewhy.data.records import RecordRef
-from seewhy.data.settings import check_directory, check_file, check_seed, check_split_ratio
+from seewhy.data.settings import check_seed, check_split_ratio
+from seewhy.remote.address import without_secrets
 from seewhy.values import DataError
 
 PathLike = str | os.PathLike[str]
@@ -40,7 +42,7 @@ class Listing:
 
     class_names: Sequence[str] | None
     index: Sequence[RecordRef]
-    paths: Sequence[Path]
+    paths: Sequence[Place]
 
 
 def listing(
@@ -57,19 +59,19 @@ def listing(
     Raises ``DataError``: SW-D01 and SW-D02 a setting, SW-D03 nothing found, SW-D04 an id twice, SW-D11 a class folder
     of another name, SW-D13 a layout that can be read in two ways, SW-D12, SW-D15 and SW-D16 from the table, SW-D101
     neither root nor manifest, SW-D102 files of the table that are missing, SW-D110 clips below a folder of frames,
-    SW-D111 frames in the root itself.
+    SW-D111 frames in the root itself, SW-D140 to SW-D147 from a store, where root and table may lie.
     """
     ratio, seed = check_split_ratio(split_ratio), check_seed(seed)
     if manifest is not None:
-        table = check_file("manifest", manifest)
-        return _of_table(table, table.parent if root is None else check_directory("root", root), class_names)
+        rows, beside = with_table("manifest", manifest, read_rows)
+        return _of_table(rows, beside if root is None else root_at("root", root), class_names)
     if root is None:
         raise DataError(
             "SW-D101",
             f"nothing says where the {kind.name} are",
             fix="set root to their folder, or manifest to a table with the columns id, path, label and split",
         )
-    return _of_folder(check_directory("root", root), kind, class_names, ratio, seed)
+    return _of_folder(folder_at("root", root), kind, class_names, ratio, seed)
 
 
 def content_revision(path: Path) -> str:
@@ -82,16 +84,17 @@ def content_revision(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_dicom(path: Path) -> bool:
+def is_dicom(path: Place) -> bool:
     """Whether a file begins as DICOM does; its suffix does not matter."""
     try:
-        with path.open("rb") as file:
-            return looks_like_dicom(file.read(PREAMBLE + len(MAGIC)))
+        return looks_like_dicom(first_bytes(path, PREAMBLE + len(MAGIC)))
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(Path(str(path)), error) from error
 
 
-def _of_folder(root: Path, kind: Kind, class_names: Sequence[str] | None, ratio: Sequence[float], seed: int) -> Listing:
+def _of_folder(
+    root: Place, kind: Kind, class_names: Sequence[str] | None, ratio: Sequence[float], seed: int
+) -> Listing:
     paths = sorted(_walk(root, kind))
     _check_frames(root, kind, paths)
     if not paths:
@@ -110,16 +113,17 @@ def _of_folder(root: Path, kind: Kind, class_names: Sequence[str] | None, ratio:
     return Listing(classes, index_of(ids, entries, classes or (), ratio, seed), [root / path for path in paths])
 
 
-def _of_table(table: Path, root: Path, class_names: Sequence[str] | None) -> Listing:
-    rows = read_rows(table)
-    _check_there(rows, root)
+def _of_table(rows: Sequence[Row], root: Root, class_names: Sequence[str] | None) -> Listing:
+    places = places_below(root, [row.path for row in rows], folders=True)
+    _check_there(rows, root, places)
     classes = class_names_of(rows, class_names)
     index = [RecordRef(row.record_id, row.split, class_number(row, classes)) for row in rows]
-    return Listing(classes, index, [root / row.path for row in rows])
+    return Listing(classes, index, [places[row.path] for row in rows])
 
 
-def _check_there(rows: Sequence[Row], root: Path) -> None:
-    missing = [f"row {row.line} (id {row.record_id!r}): {row.path}" for row in rows if not (root / row.path).exists()]
+def _check_there(rows: Sequence[Row], root: Root, places: Container[str]) -> None:
+    absent = [row for row in rows if row.path not in places]
+    missing = [f"row {row.line} (id {row.record_id!r}): {without_secrets(row.path)}" for row in absent]
     if missing:
         shown = "\n    ".join(missing[:10])
         raise DataError(
@@ -129,7 +133,7 @@ def _check_there(rows: Sequence[Row], root: Path) -> None:
         )
 
 
-def _walk(root: Path, kind: Kind) -> Iterator[PurePosixPath]:
+def _walk(root: Place, kind: Kind) -> Iterator[PurePosixPath]:
     """Files of the kind's suffixes, folders of frames, and folders of DICOM slices, which are not entered.
 
     One picture beside folders is taken for their preview, not for a film.
@@ -146,7 +150,7 @@ def _walk(root: Path, kind: Kind) -> Iterator[PurePosixPath]:
         yield from (folder / file for file in files if file.casefold().endswith(kind.suffixes))
 
 
-def _check_frames(root: Path, kind: Kind, paths: Sequence[PurePosixPath]) -> None:
+def _check_frames(root: Place, kind: Kind, paths: Sequence[PurePosixPath]) -> None:
     """DataError SW-D110 and SW-D111 where folders of frames cannot be told from what lies around them."""
     if not kind.frames:
         return
@@ -159,7 +163,7 @@ def _check_frames(root: Path, kind: Kind, paths: Sequence[PurePosixPath]) -> Non
                 f"the folder {min(above)} holds frames, and below it is another clip, {path}",
                 fix="keep the frames of each clip in a folder of their own, or name the clips in a manifest",
             )
-    loose = [file.name for file in sorted(root.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    loose = [file.name for file in _sorted(root) if file.is_file() and not file.name.startswith(".")]
     only_loose = all(len(path.parts) == 1 and path not in films for path in paths)
     if only_loose and is_frame_folder(root, loose, kind.suffixes, 2):
         raise DataError(
@@ -169,11 +173,15 @@ def _check_frames(root: Path, kind: Kind, paths: Sequence[PurePosixPath]) -> Non
         )
 
 
-def _holds_slice(file: Path, kind: Kind) -> bool:
+def _sorted(root: Place) -> Sequence[Place]:
+    return sorted(root.iterdir(), key=lambda place: place.name)
+
+
+def _holds_slice(file: Place, kind: Kind) -> bool:
     return not file.name.casefold().endswith(kind.suffixes) and is_dicom(file)
 
 
-def _named(root: Path, path: PurePosixPath) -> PurePosixPath:
+def _named(root: Place, path: PurePosixPath) -> PurePosixPath:
     """A path whose part before the last suffix is the id: ``scan.nii.gz`` has two suffixes, a folder has none."""
     if (root / path).is_dir():
         return PurePosixPath(f"{path}{SERIES}")

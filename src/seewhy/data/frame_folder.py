@@ -21,6 +21,7 @@ from seewhy.data.decoding import (
     unreadable,
 )
 from seewhy.data.frame_sampling import Damaged, Film, Frames, Limits, check_amount, readable_frames
+from seewhy.data.places import Place, on_disk
 from seewhy.values import DataError
 
 FRAME_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
@@ -37,7 +38,7 @@ def frame_files(folder: Path) -> list[Path]:
     return [folder / name for name in _frames_among(names)]
 
 
-def is_frame_folder(folder: Path, files: Sequence[str], film_suffixes: Sequence[str], at_least: int = 1) -> bool:
+def is_frame_folder(folder: Place, files: Sequence[str], film_suffixes: Sequence[str], at_least: int = 1) -> bool:
     """Whether the visible ``files`` of a folder are one film: ``at_least`` so many JPEG or PNG stills, no film beside.
 
     The first PNG decides for all whether they are stills or animations, so that a listing opens one file a folder.
@@ -112,12 +113,12 @@ def _numbered(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def _is_animated(file: Path) -> bool:
+def _is_animated(file: Place) -> bool:
     """Whether a PNG is an animation; what cannot be told so is a frame, whose damage reading reports."""
     if file.suffix.casefold() != ".png":
         return False
     try:
-        with Image.open(file, formats=("PNG",)) as opened:
+        with on_disk(file) as path, Image.open(path, formats=("PNG",)) as opened:
             return bool(getattr(opened, "is_animated", False))
     except (UnidentifiedImageError, Image.DecompressionBombError, *DAMAGE):
         return False

@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from seewhy.data.decoding import MAX_PIXELS, SUFFIXES, revision
+from seewhy.data.decoding import MAX_PIXELS, SUFFIXES
 from seewhy.data.folder_walk import visible_folders
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from seewhy.data.places import Place, folder_at, on_disk, revision_at, told_revision
 from seewhy.data.records import Record, RecordRef, duplicate_id
 from seewhy.data.settings import (
     SPLITS,
     canonical_split,
-    check_directory,
     check_names,
     check_seed,
     check_split_ratio,
@@ -40,7 +40,7 @@ class Entry:
 
 
 class ImageFolder:
-    """A folder of JPEG, PNG, WebP, TIFF, BMP or GIF files.
+    """A folder of JPEG, PNG, WebP, TIFF, BMP or GIF files, on this machine or in a store (``s3://bucket/folder``).
 
     Three layouts are understood:
 
@@ -53,7 +53,7 @@ class ImageFolder:
     path below ``root`` without the suffix (``train/cat/img1``); where two files differ only in it, both keep it.
 
     Raises ``DataError``: SW-D01 a setting out of range, SW-D02 no such folder, SW-D03 no pictures, SW-D11 a folder that
-    is none of ``class_names``, SW-D13 a layout that can be read in two ways.
+    is none of ``class_names``, SW-D13 a layout that can be read in two ways, SW-D140 to SW-D147 from a store.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ImageFolder:
             size, mean, std, crop=crop, crop_ratio=crop_ratio, background=background, max_pixels=max_pixels
         )
         ratio, seed = check_split_ratio(split_ratio), check_seed(seed)
-        self.root = check_directory("root", root)
+        self.root = folder_at("root", root)
         entries = find_pictures(self.root)
         self._paths = [self.root / entry.relative for entry in entries]
         found = sorted({entry.class_name for entry in entries if entry.class_name is not None})
@@ -88,22 +88,24 @@ class ImageFolder:
         return self._index
 
     def read(self, position: int) -> Record:
-        """Decode and preprocess one picture; raises the ``DataError`` of :func:`seewhy.data.decoding.decode`."""
-        ref, path = self._index[position], self._paths[position]
-        image = self.preprocessing.load(path)
+        """Decode and preprocess one picture; raises the ``DataError`` of :func:`seewhy.data.decoding.decode`, and of
+        :func:`seewhy.data.places.on_disk`."""
+        ref, place = self._index[position], self._paths[position]
+        with on_disk(place) as path:
+            image = self.preprocessing.load(path)
         return Record(
             record_id=ref.record_id,
             split=ref.split,
             inputs={"image": image.pixels},
             label=ref.label,
             geometry=image.geometry,
-            revision=image.revision,
+            revision=told_revision(place) or image.revision,
             notes=image.notes,
         )
 
     def revision(self, position: int) -> str:
-        """A digest of the file's bytes."""
-        return revision(self._paths[position])
+        """A digest of the file's bytes, or of the version that a store tells."""
+        return revision_at(self._paths[position])
 
     def picture(self, inputs: Mapping[str, Tensor]) -> UInt8[np.ndarray, "h w 3"]:
         """The input picture with the normalisation undone."""
@@ -114,7 +116,7 @@ class ImageFolder:
         return {"data": "image_folder", **self.preprocessing.fingerprint()}
 
 
-def find_pictures(root: Path) -> list[Entry]:
+def find_pictures(root: Place) -> list[Entry]:
     """Every picture below ``root`` in the order of the paths, its split and class told by the folders above it."""
     paths = sorted(_walk(root))
     if not paths:
@@ -160,7 +162,7 @@ def unique_ids(paths: Sequence[PurePosixPath]) -> list[str]:
     return ids
 
 
-def _walk(root: Path) -> Iterator[PurePosixPath]:
+def _walk(root: Place) -> Iterator[PurePosixPath]:
     """Picture files below ``root``."""
     for folder, _, files in visible_folders(root):
         yield from (folder / file for file in files if Path(file).suffix.casefold() in SUFFIXES)

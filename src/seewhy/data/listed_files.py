@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seewhy.data.folder_listing import Listing, content_revision
+from seewhy.data.places import revision_at
 from seewhy.data.records import Record, RecordRef, Space
 from seewhy.data.volume_input import LoadedInput
 
@@ -23,8 +24,8 @@ class ListedFiles:
         return self._index
 
     def revision(self, position: int) -> str:
-        """A digest of the bytes of the file, or of the DICOM files in the folder."""
-        return content_revision(self._paths[position])
+        """A digest of the bytes of the file, or of the DICOM files in the folder; or of the versions a store tells."""
+        return revision_at(self._paths[position], content_revision)
 
     def assumptions(self) -> Mapping[str, str]:
         """What was taken for granted where a setting was left open, by what it is about."""

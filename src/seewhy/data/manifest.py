@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seewhy.data.decoding import MAX_PIXELS, new_digest, revision
+from seewhy.data.decoding import MAX_PIXELS, new_digest
 from seewhy.data.geometry import box_to_input, mask_to_input
 from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from seewhy.data.manifest_table import Row, read_rows
 from seewhy.data.masks import box_of, decode_mask
+from seewhy.data.places import Place, Root, on_disk, places_below, revision_at, root_at, told_revision, with_table
 from seewhy.data.records import Box, Record, RecordRef
-from seewhy.data.settings import check_directory, check_file, check_names
+from seewhy.data.settings import check_names
+from seewhy.remote.address import without_secrets
 from seewhy.values import DataError, Geometry, Json, nearest
 
 
 class Manifest:
-    """A CSV or Parquet table with a row per picture.
+    """A CSV, TSV or Parquet table with a row per picture.
 
     Columns: ``id`` and ``path`` (absolute, or below ``root``, which is the table's own folder by default) are required.
     Optional are ``label`` (a class name or number; -1 and empty mean none), ``split`` (train, val, test; empty means
     test), ``box`` (``"x0 y0 x1 y1"``, a list, or four columns x0, y0, x1, y1) and ``mask`` (the path of a picture as
     large as the original, not zero inside). Boxes and masks count in pixels of the original after EXIF orientation.
+    The table, its root and its files may be addresses in a store, such as ``s3://bucket/folder/table.csv``.
 
     Raises ``DataError``: SW-D01 a setting, SW-D02 no such table or root, SW-D05 pictures or masks that do not exist,
-    SW-D15 a label that is no class, and what :func:`seewhy.data.manifest_table.read_rows` raises.
+    SW-D15 a label that is no class, SW-D140 to SW-D147 from a store, and what
+    :func:`seewhy.data.manifest_table.read_rows` raises.
     """
 
     def __init__(
@@ -50,12 +53,11 @@ class Manifest:
         self.preprocessing = Preprocessing.checked(
             size, mean, std, crop=crop, crop_ratio=crop_ratio, background=background, max_pixels=max_pixels
         )
-        table = check_file("path", path)
-        self.root = table.parent if root is None else check_directory("root", root)
-        self._rows = read_rows(table)
+        self._rows, beside = with_table("path", path, read_rows)
+        self.root = beside if root is None else root_at("root", root)
         self.class_names: Sequence[str] | None = class_names_of(self._rows, class_names)
         self._index = [RecordRef(row.record_id, row.split, class_number(row, self.class_names)) for row in self._rows]
-        _check_files(self._rows, self.root)
+        self._places = _places(self._rows, self.root)
 
     def index(self) -> Sequence[RecordRef]:
         """Every row, in the table's order."""
@@ -68,7 +70,9 @@ class Manifest:
         :func:`seewhy.data.decoding.decode`.
         """
         row, ref = self._rows[position], self._index[position]
-        image = self.preprocessing.load(self.root / row.path)
+        place = self._places[row.path]
+        with on_disk(place) as path:
+            image = self.preprocessing.load(path)
         notes = list(image.notes)
         box = _placed_box(row, image.geometry, notes)
         mask, mask_revision = self._mask(row, image.geometry, notes)
@@ -80,15 +84,15 @@ class Manifest:
             geometry=image.geometry,
             box=box_of(mask) if row.box is None and mask is not None else box,
             mask=mask,
-            revision=_revision(ref, row.box, image.revision, mask_revision),
+            revision=_revision(ref, row.box, told_revision(place) or image.revision, mask_revision),
             notes=tuple(notes),
         )
 
     def revision(self, position: int) -> str:
         """A digest of the picture's bytes, the mask's bytes, the box and the label."""
         row = self._rows[position]
-        mask_revision = revision(self.root / row.mask) if row.mask else ""
-        return _revision(self._index[position], row.box, revision(self.root / row.path), mask_revision)
+        mask_revision = revision_at(self._places[row.mask]) if row.mask else ""
+        return _revision(self._index[position], row.box, revision_at(self._places[row.path]), mask_revision)
 
     def picture(self, inputs: Mapping[str, Tensor]) -> UInt8[np.ndarray, "h w 3"]:
         """The input picture with the normalisation undone."""
@@ -101,7 +105,9 @@ class Manifest:
     def _mask(self, row: Row, geometry: Geometry, notes: list[str]) -> tuple[Bool[np.ndarray, "h w"] | None, str]:
         if not row.mask:
             return None, ""
-        original, mask_revision = decode_mask(self.root / row.mask, self.preprocessing.max_pixels)
+        place = self._places[row.mask]
+        with on_disk(place) as path:
+            original, mask_revision = decode_mask(path, self.preprocessing.max_pixels)
         if original.shape != geometry.original:
             (rows, columns), (height, width) = original.shape, geometry.original
             raise DataError(
@@ -112,7 +118,7 @@ class Manifest:
         moved: NDArray[np.bool_] = mask_to_input(original, geometry)
         if not moved.any():
             notes.append("the mask is empty" if not original.any() else "the mask lies outside the crop")
-        return moved, mask_revision
+        return moved, told_revision(place) or mask_revision
 
 
 def _placed_box(row: Row, geometry: Geometry, notes: list[str]) -> Box | None:
@@ -169,17 +175,15 @@ def class_number(row: Row, class_names: Sequence[str] | None) -> int | None:
     )
 
 
-def _check_files(rows: Sequence[Row], root: Path) -> None:
-    """One error for all that is missing, before a run starts."""
-    missing = [
-        f"row {row.line}: {name}"
-        for row in rows
-        for name in (row.path, row.mask)
-        if name and not (root / name).is_file()
-    ]
+def _places(rows: Sequence[Row], root: Root) -> dict[str, Place]:
+    """Where each picture and mask lies; one error for all that is missing, before a run starts."""
+    named = [(row.line, name) for row in rows for name in (row.path, row.mask) if name]
+    places = places_below(root, [name for _, name in named])
+    missing = [f"row {line}: {without_secrets(name)}" for line, name in named if name not in places]
     if missing:
         raise DataError(
             "SW-D05",
             f"{len(missing)} files of the manifest do not exist below {root}: {'; '.join(missing[:5])}",
             fix="correct the paths, or set root to the folder they are relative to",
         )
+    return places

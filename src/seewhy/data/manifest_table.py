@@ -1,4 +1,4 @@
-"""The rows of a manifest file, CSV or Parquet, with every cell checked before a picture is opened."""
+"""The rows of a manifest file, CSV, TSV or Parquet, with every cell checked before a picture is opened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Row:
 
 
 def read_rows(manifest: Path) -> list[Row]:
-    """Every row of a ``.csv`` or ``.parquet`` file.
+    """Every row of a ``.csv``, ``.tsv`` or ``.parquet`` file.
 
     Raises ``DataError``: SW-D03 no rows, SW-D04 an id twice, SW-D12 an unknown split, SW-D14 a malformed box, SW-D16 a
     file or columns that cannot be understood.
@@ -88,7 +88,7 @@ def _bad_box(where: str, cell: Any, problem: str) -> DataError:
 def _read_csv(manifest: Path) -> tuple[list[str], list[Cells]]:
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(file, strict=True, delimiter="\t" if manifest.suffix.casefold() == ".tsv" else ",")
             rows: list[Cells] = list(reader)
             columns = list(reader.fieldnames or ())
     except (UnicodeDecodeError, csv.Error) as error:

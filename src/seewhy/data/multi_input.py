@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from seewhy.data.decoding import MAX_PIXELS, new_digest, revision
-from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from seewhy.data.multi_input_files import Listing, check_names_of_inputs, list_folders, list_manifest
+from seewhy.data.decoding import MAX_PIXELS, new_digest
+from seewhy.data.images import IMAGENET_MEAN, IMAGENET_STD, LoadedImage, Preprocessing
+from seewhy.data.multi_input_files import Listing, check_names_of_inputs, list_folders, list_manifest, read_table
+from seewhy.data.places import Place, folder_at, on_disk, revision_at, root_at, told_revision, with_table
 from seewhy.data.records import Record, RecordRef
-from seewhy.data.settings import check_directory, check_file, check_seed, check_split_ratio
+from seewhy.data.settings import check_seed, check_split_ratio
 from seewhy.values import DataError, Geometry, Json, nearest
 
 GRAY_MEAN, GRAY_STD = (0.5,), (0.5,)
@@ -28,6 +30,7 @@ class MultiInput:
     ``root/INPUT/CLASS/id.png`` (split by ``split_ratio`` and ``seed``) or ``root/INPUT/id.png``; a file may also be
     called ``id_INPUT.png``. Or ``manifest`` is a CSV or Parquet table with the columns id, label, split and one of
     paths per input, relative to ``root`` (its own folder by default). ``inputs`` names the inputs in the model's order.
+    All of them may lie in a store (``s3://bucket/folder``).
 
     ``size``, ``channels`` (1 or 3), ``mean`` and ``std`` are one value for all inputs or a mapping by input name. Left
     open, channels are as many as the mean has, else one; gray is brought from [0, 1] to [-1, 1], colour is normalised
@@ -35,7 +38,7 @@ class MultiInput:
 
     Raises ``DataError``: SW-D80 neither folders nor a manifest, SW-D01 and SW-D02 a setting, SW-D81 to SW-D84 from
     :mod:`seewhy.data.multi_input_files`, SW-D85 a setting that does not name every input, SW-D86 channels that mean and
-    std do not fit.
+    std do not fit, SW-D140 to SW-D147 from a store.
     """
 
     def __init__(
@@ -88,8 +91,8 @@ class MultiInput:
         The geometry is the one that all inputs share; None where they do not. Raises the ``DataError`` of
         :func:`seewhy.data.decoding.decode`.
         """
-        ref, paths = self._index[position], self._paths[position]
-        loaded = {name: self.preprocessing[name].load(path) for name, path in paths.items()}
+        ref = self._index[position]
+        loaded = {name: self._loaded(name, place) for name, place in self._paths[position].items()}
         return Record(
             record_id=ref.record_id,
             split=ref.split,
@@ -102,8 +105,13 @@ class MultiInput:
 
     def revision(self, position: int) -> str:
         """A digest of the bytes of all the record's files, and of its label."""
-        files = {name: revision(path) for name, path in self._paths[position].items()}
+        files = {name: revision_at(place) for name, place in self._paths[position].items()}
         return _revision(files, self._index[position].label)
+
+    def _loaded(self, name: str, place: Place) -> LoadedImage:
+        with on_disk(place) as path:
+            image = self.preprocessing[name].load(path)
+        return replace(image, revision=told_revision(place) or image.revision)
 
     def pictures(self, inputs: Mapping[str, Tensor]) -> Mapping[str, UInt8[np.ndarray, "_ _ 3"]]:
         """Each input ``(C, H, W)`` as a person knows it, ``(H, W, 3)``."""
@@ -162,15 +170,15 @@ def _listing(
     names = None if inputs is None else check_names_of_inputs(inputs)
     ratio, seed = check_split_ratio(split_ratio), check_seed(seed)
     if manifest is not None:
-        table = check_file("manifest", manifest)
-        return list_manifest(table, table.parent if root is None else check_directory("root", root), names, class_names)
+        table, beside = with_table("manifest", manifest, read_table)
+        return list_manifest(table, beside if root is None else root_at("root", root), names, class_names)
     if root is None:
         raise DataError(
             "SW-D80",
             "nothing says where the pictures are",
             fix="set root to the folder that holds one folder per input, or manifest to a table with a column of each",
         )
-    return list_folders(check_directory("root", root), names, class_names, ratio, seed)
+    return list_folders(folder_at("root", root), names, class_names, ratio, seed)
 
 
 def _preprocessing(

@@ -11,6 +11,7 @@ from seewhy.data.decoding import SUFFIXES
 from seewhy.data.image_folder import SPLIT_FOLDERS, Entry, class_order, find_pictures, index_of, printable
 from seewhy.data.manifest import class_names_of, class_number
 from seewhy.data.manifest_table import (
+    Cells,
     Row,
     cell_label,
     cell_split,
@@ -18,7 +19,9 @@ from seewhy.data.manifest_table import (
     check_unique,
     read_cells,
 )
+from seewhy.data.places import Place, Root, places_below
 from seewhy.data.records import RecordRef
+from seewhy.remote.address import without_secrets
 from seewhy.values import DataError, different_names, nearest
 
 SHOWN: Final = 10
@@ -32,7 +35,21 @@ class Listing:
     input_names: tuple[str, ...]
     class_names: Sequence[str] | None
     index: list[RecordRef]
-    paths: list[dict[str, Path]]
+    paths: list[dict[str, Place]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A manifest's file name, its columns, and every row's cells by column."""
+
+    name: str
+    columns: Sequence[str]
+    cells: Sequence[Cells]
+
+
+def read_table(manifest: Path) -> Table:
+    """A table as it stands. Raises what :func:`seewhy.data.manifest_table.read_cells` raises."""
+    return Table(manifest.name, *read_cells(manifest))
 
 
 def check_names_of_inputs(names: Any) -> tuple[str, ...]:
@@ -48,7 +65,7 @@ def check_names_of_inputs(names: Any) -> tuple[str, ...]:
 
 
 def list_folders(
-    root: Path,
+    root: Place,
     names: Sequence[str] | None,
     class_names: Sequence[str] | None,
     ratio: Sequence[float],
@@ -68,12 +85,12 @@ def list_folders(
     _check_none_missing([f"{key} has no {name}" for key in keys for name in inputs if key not in found[name]], root)
     entries = [found[inputs[0]][key] for key in keys]
     classes = class_order(sorted({entry.class_name for entry in entries if entry.class_name is not None}), class_names)
-    paths = [{name: root / name / found[name][key].relative for name in inputs} for key in keys]
+    paths: list[dict[str, Place]] = [{name: root / name / found[name][key].relative for name in inputs} for key in keys]
     return Listing(inputs, classes, index_of(keys, entries, classes or (), ratio, seed), paths)
 
 
 def list_manifest(
-    manifest: Path, root: Path, names: Sequence[str] | None, class_names: Sequence[str] | None
+    manifest: Table, root: Root, names: Sequence[str] | None, class_names: Sequence[str] | None
 ) -> Listing:
     """Records from a CSV or Parquet table: id, label and split as everywhere, and a column of paths for each input.
 
@@ -82,7 +99,7 @@ def list_manifest(
     Raises ``DataError``: SW-D82 files that are missing, SW-D84 a column that is missing, and those of
     :class:`seewhy.data.manifest.Manifest` for ids, labels and splits.
     """
-    columns, cells = read_cells(manifest)
+    columns, cells = manifest.columns, manifest.cells
     inputs = tuple(names) if names is not None else _columns_of_paths(columns, cells)
     for column in ("id", *inputs):
         if column not in columns:
@@ -92,19 +109,20 @@ def list_manifest(
     classes = class_names_of(rows, class_names)
     index = [RecordRef(row.record_id, row.split, class_number(row, classes)) for row in rows]
     texts = [{name: cell_text(cell.get(name)) for name in inputs} for cell in cells]
+    places = places_below(root, [text for told in texts for text in told.values() if text])
     _check_none_missing(
         [
-            f"row {row.line} (id {row.record_id!r}) has no {name}" + (f": {text}" if text else "")
+            f"row {row.line} (id {row.record_id!r}) has no {name}" + (f": {without_secrets(text)}" if text else "")
             for row, told in zip(rows, texts, strict=True)
             for name, text in told.items()
-            if not text or not (root / text).is_file()
+            if text not in places
         ],
         root,
     )
-    return Listing(inputs, classes, index, [{name: root / str(text) for name, text in told.items()} for told in texts])
+    return Listing(inputs, classes, index, [{name: places[str(text)] for name, text in told.items()} for told in texts])
 
 
-def _folders(root: Path, names: Sequence[str] | None) -> tuple[str, ...]:
+def _folders(root: Place, names: Sequence[str] | None) -> tuple[str, ...]:
     there = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     inputs = tuple(there) if names is None else tuple(names)
     strangers = [name for name in inputs if name not in there or name.casefold() in SPLIT_FOLDERS]
@@ -121,7 +139,7 @@ def _folders(root: Path, names: Sequence[str] | None) -> tuple[str, ...]:
     return inputs
 
 
-def _by_key(folder: Path, name: str) -> dict[str, Entry]:
+def _by_key(folder: Place, name: str) -> dict[str, Entry]:
     """The pictures of one input by what they share with the record's others."""
     by_key: dict[str, Entry] = {}
     for entry in find_pictures(folder):
@@ -159,7 +177,7 @@ def _columns_of_paths(columns: Sequence[str], cells: Sequence[Mapping[str, Any]]
     return tuple(named)
 
 
-def _no_column(manifest: Path, column: str, columns: Sequence[str]) -> DataError:
+def _no_column(manifest: Table, column: str, columns: Sequence[str]) -> DataError:
     return DataError(
         "SW-D84",
         f"{manifest.name} has no column {column!r}; its columns are {', '.join(columns)}",
@@ -177,7 +195,7 @@ def _row(line: int, cells: Mapping[str, Any]) -> Row:
     return Row(line, record_id, "", label, split, None, None)
 
 
-def _check_none_missing(missing: Sequence[str], root: Path) -> None:
+def _check_none_missing(missing: Sequence[str], root: Place | Root) -> None:
     """One error for all that is missing, before a run starts."""
     if not missing:
         return

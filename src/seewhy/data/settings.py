@@ -9,6 +9,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from seewhy.remote.address import address_of, local_path
+from seewhy.remote.failures import RemoteError
 from seewhy.values import DataError, nearest
 
 SPLITS = ("train", "val", "test")
@@ -121,8 +123,8 @@ def check_class_names(class_names: Any, found: Sequence[str]) -> list[str]:
 
 
 def check_directory(name: str, path: str | os.PathLike[str]) -> Path:
-    """``path`` as an existing directory; DataError SW-D02 with near names otherwise."""
-    folder = Path(path).expanduser()
+    """``path`` as an existing directory; DataError SW-D02 with near names otherwise, SW-D148 for an address."""
+    folder = _here(name, path)
     if folder.is_dir():
         return folder
     state = "is not a directory" if folder.exists() else "does not exist"
@@ -130,8 +132,8 @@ def check_directory(name: str, path: str | os.PathLike[str]) -> Path:
 
 
 def check_file(name: str, path: str | os.PathLike[str]) -> Path:
-    """``path`` as an existing file; DataError SW-D02 with near names otherwise."""
-    file = Path(path).expanduser()
+    """``path`` as an existing file; DataError SW-D02 with near names otherwise, SW-D148 for an address."""
+    file = _here(name, path)
     if file.is_file():
         return file
     state = "is not a file" if file.exists() else "does not exist"
@@ -141,6 +143,21 @@ def check_file(name: str, path: str | os.PathLike[str]) -> Path:
 def canonical_split(name: str) -> str:
     """``valid`` and ``validation`` are ``val``, ``training`` is ``train``, ``testing`` is ``test``."""
     return SPLIT_ALIASES.get(name.casefold(), name.casefold())
+
+
+def _here(name: str, path: str | os.PathLike[str]) -> Path:
+    address: object
+    try:
+        address = address_of(path)
+    except RemoteError as error:
+        address = error.message
+    if address is None:
+        return local_path(path)
+    raise DataError(
+        "SW-D148",
+        f"{name}: {address} lies in a store, and this kind of data is read from this machine only",
+        fix=f"copy it here and set {name} to the copy; what takes addresses is listed in docs/how-to/remote-data.md",
+    )
 
 
 def _siblings(path: Path) -> list[str]:

@@ -14,6 +14,7 @@ from seewhy.data.custom import stretched
 from seewhy.data.folder_listing import Kind, PathLike, listing
 from seewhy.data.limits import MAX_BYTES
 from seewhy.data.listed_files import ListedFiles
+from seewhy.data.places import on_disk
 from seewhy.data.records import Record, Slices, Space, View
 from seewhy.data.volume_input import Percentiles, Scaling, Window, ZScore, volume_input
 from seewhy.data.volumes import RADIOLOGICAL, read_volume
@@ -68,8 +69,9 @@ class VolumeFolder(ListedFiles):
 
     def read(self, position: int) -> Record:
         """Decode, reorder, scale and resize one volume; raises what ``read_volume`` and ``volume_input`` raise."""
-        volume = read_volume(self._paths[position], max_bytes=self._max_bytes, **self._reading)
-        loaded = volume_input(volume, self.scaling, self.size)
+        with on_disk(self._paths[position]) as path:
+            volume = read_volume(path, max_bytes=self._max_bytes, **self._reading)
+            loaded = volume_input(volume, self.scaling, self.size)
         space = Space(volume.source_order, volume.source_affine) if volume.orientation else None
         return self._record(position, loaded, space)
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seewhy.models.checkpoint_place import checkpoint_on_disk
 from seewhy.models.sniff import sniff
 from seewhy.models.torch_file import read_torch_file
 from seewhy.models.unwrap import Prefer, unwrap
@@ -20,21 +21,27 @@ from seewhy.values import CheckpointError
 
 @dataclass(frozen=True)
 class StateDict:
-    """The weights of a checkpoint by name, what reading passed over, and the SHA-256 of the file's content."""
+    """The weights of a checkpoint by name, what reading passed over, and the SHA-256 of the file's content.
+
+    ``place`` is where it came from; of a file that was fetched it tells the size.
+    """
 
     tensors: Mapping[str, Tensor]
     notes: tuple[str, ...]
     sha256: str
+    place: str
 
 
 def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> StateDict:
     """The weights of a Lightning ``.ckpt``, a bare or wrapped state dict, or a ``.safetensors`` file.
 
-    The format is told from the content. Tensors stay on the CPU and, where the format allows it, on disk until used.
-    ``prefer="ema"`` takes averaged weights. Hyper-parameters of ordinary foreign types are skipped with a note.
+    ``path`` may be an address (``s3://bucket/last.ckpt``, ``hf://user/name/model.safetensors``): the file is fetched
+    whole, into the cache, before it is looked at. The format is told from the content. Tensors stay on the CPU and,
+    where the format allows it, on disk until used. ``prefer="ema"`` takes averaged weights. Hyper-parameters of
+    ordinary foreign types are skipped with a note.
 
     Raises:
-        CheckpointError: ``SW-C01`` to ``SW-C19``; see ``docs/errors.md``.
+        CheckpointError: ``SW-C01`` to ``SW-C19``; see ``docs/errors.md``. ``SW-C50`` to ``SW-C54`` from a store.
 
     Example:
         >>> import tempfile, torch
@@ -42,13 +49,13 @@ def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> S
         >>> read_state_dict(path).notes
         ("weights taken from 'state_dict'",)
     """
-    file = Path(path)
-    file_format = sniff(file)
-    if file_format == "safetensors":
-        tensors, notes = _read_safetensors(file, prefer), list[str]()
-    else:
-        tensors, notes = unwrap(read_torch_file(file, file_format), prefer)
-    return StateDict(tensors, tuple(notes), file_sha256(file))
+    with checkpoint_on_disk(path) as place:
+        file_format = sniff(place.path)
+        if file_format == "safetensors":
+            tensors, notes = _read_safetensors(place.path, prefer), list[str]()
+        else:
+            tensors, notes = unwrap(read_torch_file(place.path, file_format), prefer)
+        return StateDict(tensors, tuple(notes), file_sha256(place.path), place.called)
 
 
 def file_sha256(path: Path) -> str:

@@ -67,7 +67,7 @@ def load_checkpoint(
     weights = {ours: state.tensors[theirs] for ours, theirs in coverage.sources.items()}
     _check_finite(path, weights, {name for name, _ in model.named_parameters(remove_duplicate=False)})
     model.load_state_dict(weights, strict=False)
-    return LoadReport(str(path), state.sha256, coverage, (*state.notes, *_notes(coverage)))
+    return LoadReport(state.place, state.sha256, coverage, (*state.notes, *_notes(coverage)))
 
 
 def _check_shapes(path: str | PathLike[str], coverage: Coverage) -> None:
