@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.data.orientation import Affine, Reordering
+from seewhy.memory import is_out_of_memory
 from seewhy.values import DataError, Geometry, Json
 
 
@@ -172,5 +173,10 @@ class Batch:
         ]
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory; torch's loader calls this by name."""
-        return replace(self, inputs={name: value.pin_memory() for name, value in self.inputs.items()})
+        """The batch in page-locked memory, or as it is where there is too little; torch's loader calls this by name."""
+        try:
+            return replace(self, inputs={name: value.pin_memory() for name, value in self.inputs.items()})
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return self

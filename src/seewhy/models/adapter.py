@@ -104,6 +104,12 @@ class Adapter:
         other.device, other.dtype = device_of(other.model), dtype_of(other.model)
         return other
 
+    def at(self, precision: Precision) -> Adapter:
+        """What was learnt of this model, asked in another precision."""
+        other = copy.copy(self)
+        other.precision = precision
+        return other
+
     def shifted(self, by: Inputs) -> Adapter:
         """The same model behind a step that first takes ``by`` off the named inputs: it says of ``x + by`` what the
         model says of ``x``."""

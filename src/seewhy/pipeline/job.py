@@ -40,6 +40,11 @@ class Job:
     visible: bool = True
 
     @property
+    def batch_size(self) -> int:
+        """How many records go through the model together, once ``auto`` is settled (``with_batch_size``)."""
+        return int(self.settings.batch_size)
+
+    @property
     def labels_match(self) -> bool:
         """Whether the data set's classes are the model's."""
         names = self.dataset.class_names
@@ -81,7 +86,7 @@ def prepare(
     known = next((tuple(x) for x in (dataset.class_names, class_names) if x and len(x) == adapter.classes), None)
     _check_labels(dataset, adapter, settings)
     found = applicable(adapter, settings, known)
-    visible = _visible(dataset, example, found)
+    visible = _visible(dataset, example, found, drawn=settings.render != "none")
     if isinstance(dataset, Assumes):
         found.choices |= {f"{ASSUMED} {what}": how for what, how in dataset.assumptions().items()}
     if guessed:
@@ -102,10 +107,10 @@ def _check_labels(dataset: Dataset, adapter: Adapter, settings: Settings) -> Non
         )
 
 
-def _visible(dataset: Dataset, example: Inputs, found: Applicable) -> bool:
-    """Whether inputs can be shown; refuses early what would fail the pictures of every record."""
+def _visible(dataset: Dataset, example: Inputs, found: Applicable, *, drawn: bool) -> bool:
+    """Whether inputs can be shown; refuses early what would fail the pictures of every record, where any is drawn."""
     first = {name: tensor[0] for name, tensor in example.items()}
-    if draws(found.questions):
+    if draws(found.questions) and drawn:
         if found.several and not isinstance(dataset, ShowsInputs):
             views_of(dataset, first)
         return True
