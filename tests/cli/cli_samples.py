@@ -61,7 +61,8 @@ def rows(root: Path, split: str) -> dict[str, RecordRow]:
 
 
 def files(root: Path) -> set[str]:
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
+    """What a run holds; the hidden files beside it are no part of it."""
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file() and path.name[0] != "."}
 
 
 def pictures(root: Path) -> set[str]:

@@ -42,7 +42,7 @@ def test_the_summary_tells_splits_accuracy_reuse_and_where_to_look(project: Path
         assert cells[3].endswith("%")
     assert "9 computed" in ended.err
     assert f"artifacts: {(project / DEFAULT).resolve()}" in ended.err
-    again = command(MINE)
+    again = command(f"{MINE} recheck=true")
     assert "0 records to explain, 9 already done" in again.err
     assert "0 computed, 9 reused" in again.err
 

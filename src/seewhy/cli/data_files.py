@@ -27,7 +27,7 @@ PLAIN: Final[Mapping[str, frozenset[str]]] = {
     ),
     "clips": frozenset(_CLIPS),
     "video": frozenset(_CLIPS),
-    "cmr_acdc": frozenset(_PICTURES - {"crop_ratio"} | _DIVIDED),
+    "cmr_acdc": frozenset(_PICTURES | _DIVIDED),
     "cluttered_digits": frozenset({"size", "counts", "seed", "mean", "std", "class_names"}),
 }
 """Settings of each kind that name no file; a kind or setting that is not known here cannot be told."""
@@ -78,7 +78,7 @@ def data_state(data: Mapping[str, Any]) -> FileState | None:
         _note_table(state, _local(table), None if root is None else _local(root), columns)
     elif root is not None:
         state.tree(_local(root))
-    elif places:
+    elif PLACES[kind]:
         return None
     if "annotations" in places:
         _note_annotations(state, places["annotations"], Path(root) if root is not None else Path(table or ".").parent)
