@@ -16,6 +16,7 @@ from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.live_options import settings_first
 from seewhy.cli.metrics_table import add_metrics, run_metrics
 from seewhy.cli.printable import printable_lines
+from seewhy.cli.render import add_render, run_render
 from seewhy.cli.report import add_report, run_report
 from seewhy.cli.selftest import add_selftest, run_selftest
 from seewhy.cli.serve import add_serve, run_serve
@@ -42,12 +43,12 @@ def seewhy(words: Sequence[str]) -> int:
         from seewhy.cli.generate import generate_artifacts
 
         return generate_artifacts(words[1:])
-    asked = _parser().parse_args(settings_first(words) if words[:1] == ["serve"] else words)
+    asked = _parser().parse_args(settings_first(words) if words[:1] in (["serve"], ["render"]) else words)
     asked.words = list(words)
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
-        "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo, "verify": _verify,
-        **EMBEDDING_COMMANDS,
+        "render": run_render, "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo,
+        "verify": _verify, **EMBEDDING_COMMANDS,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_layers(commands)
     add_metrics(commands)
+    add_render(commands)
     add_report(commands)
     add_selftest(commands)
     add_serve(commands)

@@ -19,7 +19,7 @@ _OTHERS = {
 _TYPES: dict[str, tuple[type, ...]] = {
     "generate_embeddings": (bool,), "generate_gradcam": (bool,), "generate_attention": (bool,),
     "generate_metrics": (bool,), "generate_report": (bool,), "metrics": (dict, type(None)), "retry_failed": (bool,),
-    "recheck": (bool,), "profile": (bool,), "shard": (str, type(None)),
+    "recheck": (bool,), "render": (str,), "render_sample": (int,), "profile": (bool,), "shard": (str, type(None)),
     "seed": (int,), "min_coverage": (int, float), "output_dir": (str,), "accelerator": (str,),
     "target_layer": (str, list, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
     "attention_layers": (list, int), "splits": (str, list, type(None)), "record_id": (str, int, list, type(None)),

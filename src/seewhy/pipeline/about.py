@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from seewhy.pipeline.drawings import Drawing, drawings_of, from_json, to_json
 from seewhy.pipeline.job import Job
 from seewhy.report.redaction import Redactor
+from seewhy.store.names import SafeNames
 from seewhy.values import Json
 
 ABOUT: Final = "about.json"
+DRAWINGS, CROWDED = "drawings", "crowded_names"
+"""What is drawn of each record, and the lower-case names that ids would share: what pictures made later need."""
 OWN_PLACE: Final = re.compile(r"(?P<name>(output_dir=|--output-dir=)).*", re.DOTALL)
 
 
 def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
-    """The file's bytes. Commands add up, each once; one from Python is none.
+    """The file's bytes. Commands add up, each once; one from Python is none. So do drawings.
 
     No path of a machine gets in, nor where the run lies: the same run has the same bytes anywhere.
     """
@@ -32,9 +36,19 @@ def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
         "choices": dict(job.found.choices | job.label_note),
         "not_applicable": dict(job.found.not_applicable),
         "default_layers": dict(job.found.default_layers),
+        DRAWINGS: to_json([*drawings_said(earlier), *drawings_of(job.found.questions, job.found)]),
+        CROWDED: list(SafeNames(ref.record_id for ref in job.index).crowded),
         "commands": commands,
     }
     return (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def drawings_said(path: Path) -> tuple[Drawing, ...]:
+    """The drawings that an ``about.json`` tells of; none where it is not there or says nothing of them."""
+    try:
+        return from_json(json.loads(path.read_text("utf-8"))[DRAWINGS])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def portable(command: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from seewhy.data.records import Space, View
 from seewhy.evidence import common_references
-from seewhy.pipeline.applicable import Applicable, layer_suffix
+from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.attention_question import AttentionQuestion
+from seewhy.pipeline.drawings import Drawing, MapsDrawing, SheetDrawing, classes_of, drawings_of
 from seewhy.pipeline.gradcam_question import GradcamQuestion
 from seewhy.pipeline.map_picture import Look, Words, as_plane, map_picture, plane_of
 from seewhy.pipeline.map_volume import map_volume
@@ -23,7 +24,6 @@ from seewhy.render.encode import encode_png
 from seewhy.render.heatmap import heatmap
 from seewhy.render.inputs_figure import inputs_figure
 from seewhy.render.panels import attention_sheet
-from seewhy.store.names import safe_name
 from seewhy.values import Answer, Artifact, Geometry, Preview
 
 
@@ -41,7 +41,10 @@ SEVERAL_INPUTS = Look("jet", 0.4)
 
 @dataclass(frozen=True)
 class Shown:
-    """What a picture shows and says of its record; ``label`` is None where the model tells other classes apart."""
+    """What a picture shows and says of its record; ``label`` is None where the model tells other classes apart.
+
+    ``remark`` is said in every caption.
+    """
 
     record_id: str
     file_name: str
@@ -51,6 +54,7 @@ class Shown:
     probabilities: np.ndarray | None
     geometry: Geometry | None = None
     space: Space | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class _Class:
-    """The maps of one class: raw, by input, with what files and pictures call the class."""
+    """The maps of one class: raw, by input, with what pictures say of the class."""
 
     maps: Mapping[str, np.ndarray]
     shares: Mapping[str, float]
-    file_stem: str
     words: Words
 
     @property
@@ -80,6 +83,7 @@ class Painter:
     """Draws and writes every picture that a set of questions promises; safe to call from several threads.
 
     ``views_of`` makes a record's inputs visible. ``volumes`` says whether maps of volumes are also written as NIfTI.
+    ``draws`` tells of a record's id whether its pictures are drawn; its inputs are made small in any case.
     """
 
     found: Applicable
@@ -87,102 +91,115 @@ class Painter:
     class_names: Sequence[str] | None
     write_file: WriteFile
     volumes: bool = True
+    draws: Callable[[str], bool] = lambda _: True
 
     def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> Drawn:
         """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
         views = self.views_of(shown.inputs)
-        drawn: list[tuple[str, bytes, str]] = []
-        for question in questions:
-            if isinstance(question, GradcamQuestion):
-                files = self._gradcam(views, shown, question, answers)
-            elif isinstance(question, AttentionQuestion):
-                files = self._attention(views[question.input_name], shown, question, answers)
-            else:
-                continue
-            drawn += [(path, data, question.kind) for path, data in files]
+        brush = Brush(self.class_names, self.volumes)
+        drawn = (
+            brush.draw(views, shown, drawings_of(questions, self.found), answers) if self.draws(shown.record_id) else []
+        )
+        if drawn and not self.volumes and shown.space is not None:
+            self.found.choices["maps as volumes"] = "not written: pip install 'seewhy[medical]'"
         previews = previews_of(views)
         written = [self.write_file(path, data, kind=kind, record_id=shown.record_id) for path, data, kind in drawn]
         return Drawn(tuple(written), previews)
 
-    def _gradcam(
-        self, views: Mapping[str, View], shown: Shown, question: GradcamQuestion, answers: Mapping[str, Answer]
+
+@dataclass(frozen=True)
+class Brush:
+    """Draws the pictures of one record, as ``(path, bytes, kind)``."""
+
+    class_names: Sequence[str] | None
+    volumes: bool = True
+
+    def draw(
+        self, views: Mapping[str, View], shown: Shown, drawings: Sequence[Drawing], answers: Mapping[str, Answer]
+    ) -> list[tuple[str, bytes, str]]:
+        """The pictures that some drawings promise, in their order."""
+        drawn: list[tuple[str, bytes, str]] = []
+        for drawing in drawings:
+            if isinstance(drawing, MapsDrawing):
+                files = self._maps(views, shown, drawing, answers)
+            else:
+                files = self._sheet(views[drawing.input_name], shown, drawing, answers)
+            drawn += [(path, data, drawing.kind) for path, data in files]
+        return drawn
+
+    def _maps(
+        self, views: Mapping[str, View], shown: Shown, drawing: MapsDrawing, answers: Mapping[str, Answer]
     ) -> Iterator[File]:
-        folder = f"gradcam/{shown.file_name}"
-        default = self.found.default_layers.get(question.kind, "")
-        suffix = layer_suffix(",".join(question.inputs_of), default)
-        for one in self._classes(shown, question, answers):
-            if not question.several:
+        for chosen in drawing.classes_in(classes_of(answers)):
+            one = self._class(shown, drawing, answers, chosen)
+            stem = drawing.stem(shown.file_name, chosen)
+            if not drawing.several:
                 (name, raw), *_ = one.maps.items()
-                yield f"{folder}/{one.file_stem}{suffix}.png", encode_png(map_picture(views[name], raw, one.words))
-                yield from self._volume(f"{folder}/{one.file_stem}{suffix}", raw, shown)
+                yield f"{stem}.png", encode_png(map_picture(views[name], raw, one.words))
+                yield from self._volume(stem, raw, shown)
                 continue
-            for name, layer in question.layers:
-                own = layer_suffix(layer, self.found.target_layers.get(name, ""))
-                path = f"{folder}/{safe_name(name)}_{one.file_stem}{own}.png"
-                yield path, encode_png(_of_input(name, views[name], one))
+            for each in drawing.maps:
+                own = drawing.input_stem(each, shown.file_name, chosen)
+                yield f"{own}.png", encode_png(_of_input(each.input_name, views[each.input_name], one))
             pictures = {n: view for n, view in views.items() if isinstance(view, np.ndarray) and view.ndim == 3}
             if len(pictures) == len(views):
-                yield f"{folder}/{one.file_stem}{suffix}.png", encode_png(_page(pictures, one))
+                yield f"{stem}.png", encode_png(_page(pictures, one))
 
-    def _classes(self, shown: Shown, question: GradcamQuestion, answers: Mapping[str, Answer]) -> Iterator[_Class]:
-        found = {name: answers[question.key_of(layer)] for name, layer in question.layers}
-        shares = answers.get(question.shares_key or "")
-        first = next(iter(found.values()))
-        for index in range(len(first.values)):
-            chosen = first.classes[index] if first.classes else None
-            unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
-            yield _Class(
-                {name: answer.values[index] for name, answer in found.items()},
-                {} if shares is None else dict(zip(found, map(float, shares.values[index]), strict=True)),
-                f"class_{chosen}" if chosen is not None else "embedding",
-                Words(shown.record_id, self._caption(shown, chosen), unit),
-            )
+    def _class(self, shown: Shown, drawing: MapsDrawing, answers: Mapping[str, Answer], chosen: int | None) -> _Class:
+        maps = {one.input_name: _values_of(answers[one.key], chosen) for one in drawing.maps}
+        shares = None if drawing.shares_key is None else answers.get(drawing.shares_key)
+        told: Iterable[float] = () if shares is None else _values_of(shares, chosen)
+        unit = "evidence for this class" if chosen is not None else "pull on the embedding's norm"
+        return _Class(
+            maps,
+            {} if shares is None else dict(zip(maps, map(float, told), strict=True)),
+            Words(shown.record_id, self._caption(shown, chosen), unit),
+        )
 
     def _volume(self, stem: str, raw: np.ndarray, shown: Shown) -> Iterator[File]:
-        if raw.ndim != 3 or shown.space is None or shown.geometry is None:
-            return
-        if self.volumes:
+        if self.volumes and raw.ndim == 3 and shown.space is not None and shown.geometry is not None:
             yield f"{stem}.nii.gz", map_volume(raw, shown.geometry, shown.space)
-        else:
-            self.found.choices["maps as volumes"] = "not written: pip install 'seewhy[medical]'"
 
-    def _attention(
-        self, view: View, shown: Shown, question: AttentionQuestion, answers: Mapping[str, Answer]
-    ) -> Iterator[File]:
+    def _sheet(self, view: View, shown: Shown, drawing: SheetDrawing, answers: Mapping[str, Answer]) -> Iterator[File]:
         heads = {
-            f"layer {layer}": maps for layer, maps in zip(question.layers, answers[question.key].values, strict=True)
+            f"layer {layer}": maps for layer, maps in zip(drawing.layers, answers[drawing.key].values, strict=True)
         }
-        flow = answers[question.rollout_key].values
-        whose = "paid by the class token" if question.attention.query == "class token" else "paid by all patches"
+        flow = answers[drawing.rollout_key].values
+        whose = "paid by the class token" if drawing.class_token else "paid by all patches"
         over = ", mean over depth" if flow.ndim == 3 else ""
         page = attention_sheet(
             plane_of(view),
             {name: np.stack([as_plane(head) for head in maps]) for name, maps in heads.items()},
             as_plane(flow),
             title=shown.record_id,
-            caption="" if shown.predicted is None else self._caption(shown, shown.predicted),
+            caption=shown.remark if shown.predicted is None else self._caption(shown, shown.predicted),
             unit=f"attention {whose}{over}",
         )
-        suffix = layer_suffix(question.key.partition("@")[2], str(question.attention.calls - 1))
-        of_input = f"/{safe_name(question.input_name)}" if question.several else ""
-        yield f"attention_maps/{shown.file_name}{of_input}_attention{suffix}.png", encode_png(page)
+        for path in drawing.paths(shown.file_name, classes_of(answers)):
+            yield path, encode_png(page)
 
     def _caption(self, shown: Shown, chosen: int | None) -> str:
-        if chosen is None:
-            return "norm of the embedding"
-        parts = [self._name(chosen)]
-        if shown.probabilities is not None:
+        parts = ["norm of the embedding" if chosen is None else self._name(chosen)]
+        if shown.probabilities is not None and chosen is not None:
             parts.append(f"{shown.probabilities[chosen]:.1%}")
-        if chosen == shown.predicted:
+        if chosen is not None and chosen == shown.predicted:
             parts.append("predicted")
-        if chosen == shown.label:
+        if chosen is not None and chosen == shown.label:
             parts.append("true class")
+        if shown.remark:
+            parts.append(shown.remark)
         return " · ".join(parts)
 
     def _name(self, index: int) -> str:
         if self.class_names is not None and index < len(self.class_names):
             return self.class_names[index]
         return f"class {index}"
+
+
+def _values_of(answer: Answer, chosen: int | None) -> np.ndarray:
+    """What an answer says of one class; of no class where it asked about none."""
+    values: np.ndarray = answer.values[0 if chosen is None else answer.classes.index(chosen)]
+    return values
 
 
 def draws(questions: Sequence[Question]) -> bool:

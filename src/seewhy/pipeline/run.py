@@ -20,6 +20,7 @@ from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.finish import Ended, Whole, finish_part, finish_run
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
+from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import current_revision
@@ -27,6 +28,7 @@ from seewhy.pipeline.stage import Task
 from seewhy.pipeline.summary import Failure, Summary, tally
 from seewhy.profiling.profiler import PerformanceProfiler
 from seewhy.store.parts import require_merged, require_part_fits
+from seewhy.store.picture_tables import present_tables
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
@@ -113,7 +115,10 @@ def run(
         splits, failures = tally(reader, labels_match=job.labels_match)
         ended = Ended()
         if computed == plan.records:
+            if plan.reused:
+                draw_reused(job, directory, reader)
             ended = _finish(job, directory, reader, about, failures, profiler)
+            directory.finish(present_tables(directory.root))
     asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
     return Summary(
         output_dir=place,

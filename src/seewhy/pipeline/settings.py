@@ -18,6 +18,7 @@ BEST_CLASSES = 5
 
 Chosen = Literal["auto", "all", "predicted"]
 Classes = Chosen | tuple[int | str, ...]
+Render = Literal["all", "sample", "none"]
 EXPLAINED_TOGETHER, GRADED_TOGETHER = 256, 8
 """Records committed together where nobody says."""
 _KINDS = ("generate_embeddings", "generate_gradcam", "generate_attention", "generate_metrics")
@@ -39,6 +40,8 @@ class Settings:
     (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes ``report/index.html`` at the end.
     ``profile`` measures where time and memory go, and writes ``profile/``. ``shard`` (``"2/8"``, from ``"0/8"`` to
     ``"7/8"``, or ``"auto"`` below a launcher) leaves the run to that many jobs, which share the records by their ids.
+    ``render`` says of which records pictures are drawn: of ``all``, of a ``sample`` of ``render_sample`` records, or of
+    ``none``; their maps are stored in any case, and `seewhy render` draws them later.
     """
 
     splits: tuple[str, ...] | None = None
@@ -63,6 +66,8 @@ class Settings:
     writer_threads: int = 2
     frames_first: tuple[str, ...] | None = None
     profile: bool = False
+    render: Render = "all"
+    render_sample: int = 100
     shard: Part | None = None
 
     @classmethod
@@ -100,6 +105,14 @@ class Settings:
         _at_least("seed", self.seed, 0)
         if self.max_records is not None:
             _at_least("max_records", self.max_records, 1)
+        _at_least("render_sample", self.render_sample, 1)
+        if self.render not in get_args(Render):
+            raise ConfigError(
+                "SW-R70",
+                f"render must be one of {', '.join(get_args(Render))}, got {self.render!r}",
+                near=nearest(str(self.render), get_args(Render)),
+                fix="set render to one of these",
+            )
         self._check_lists()
         if self.precision not in get_args(Precision):
             raise ConfigError(

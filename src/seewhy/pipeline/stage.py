@@ -18,6 +18,7 @@ from seewhy.pipeline.map_volume import can_write_volumes
 from seewhy.pipeline.pictures import Drawn, Painter, Shown
 from seewhy.pipeline.plan import Chunk
 from seewhy.pipeline.questions import Question
+from seewhy.pipeline.sampling import drawn_records
 from seewhy.pipeline.shard import Desk, OpenShard
 from seewhy.profiling.profiler import SILENT, PerformanceProfiler
 from seewhy.store.names import SafeNames
@@ -73,8 +74,9 @@ class Stage:
         self._writer = writer
         self._names = SafeNames(ref.record_id for ref in job.index)
         self._painter = Painter(
-            job.found, partial(views_of, job.dataset), job.class_names, writer.write_file, can_write_volumes()
-        )
+            job.found, partial(views_of, job.dataset), job.class_names, writer.write_file, can_write_volumes(),
+            drawn_records(job.index, job.settings),
+        )  # fmt: skip
 
     def run(self, tasks: Sequence[Task], advanced: Callable[[int, int], None] = lambda *_: None) -> Iterator[Done]:
         """Make and commit each task's shard, in order. ``advanced`` hears of records and failures, batch by batch."""

@@ -51,6 +51,18 @@ class SafeNames:
         folded = Counter(_folded(identifier) for identifier in set(ids))
         self._crowded = frozenset(name for name, count in folded.items() if count > 1)
 
+    @classmethod
+    def crowded_by(cls, names: Iterable[str]) -> SafeNames:
+        """The names of a data set of which only what :attr:`crowded` said is known."""
+        made = cls(())
+        made._crowded = frozenset(names)
+        return made
+
+    @property
+    def crowded(self) -> tuple[str, ...]:
+        """The lower-case names that several ids would share, sorted."""
+        return tuple(sorted(self._crowded))
+
     def __getitem__(self, identifier: str) -> str:
         return safe_name(identifier, self._crowded)
 

@@ -18,6 +18,8 @@ from seewhy.store.shards import GROUP_ROWS, Shard
 from seewhy.values import RecordRow, StoreError
 
 _CACHED_GROUPS = 4
+Listed = dict[str, tuple[int, bool]]
+"""The size of each file, by its path, and whether it was drawn over a small copy of the input."""
 
 
 class RunReader:
@@ -60,6 +62,29 @@ class RunReader:
         wanted = [record_id for record_id, known in state.items() if question is None or question in known.questions]
         return sorted(wanted, key=lambda record_id: (positions[record_id], record_id))
 
+    def rows_of(self, shard: str) -> list[tuple[str, str]]:
+        """The id and the revision of each row of a committed shard, by its name."""
+        return list(_columns(Shard(self.root / shard), "record_id", "revision"))
+
+    def listed(self, split: str) -> Iterator[tuple[str, Answered, Listed]]:
+        """Each record of a split once, with what it answers and the files that rows of its content list."""
+        shards = self._shards.get(split, [])
+        repeated = _repeated(shards)
+        seen: dict[str, tuple[Answered, Listed]] = {}
+        place = -1
+        for shard in shards:
+            for (record_id, answered), (_, _, files, over) in zip(answered_shard(shard), shard.listed(), strict=True):
+                place += 1
+                listed: Listed = {file["path"]: (file["size"], file["path"] in over) for file in files}
+                earlier = seen.pop(record_id, None)
+                if earlier is not None:
+                    listed = {**(earlier[1] if earlier[0].revision == answered.revision else {}), **listed}
+                    answered = supersede(earlier[0], answered)
+                if place == repeated.get(record_id, [place])[-1]:
+                    yield record_id, answered, listed
+                else:
+                    seen[record_id] = answered, listed
+
     def superseded_files(self) -> list[str]:
         """Files that only rows of earlier content list: their record has been explained again since."""
         earlier: dict[str, set[str]] = {}
@@ -71,7 +96,7 @@ class RunReader:
                     if latest.setdefault(record_id, revision) != revision:
                         earlier.setdefault(record_id, set())
             for shard in shards if earlier else ():
-                for record_id, revision, files in _columns(shard, "record_id", "revision", "files"):
+                for record_id, revision, files in shard.files():
                     if record_id in earlier:
                         paths = {file["path"] for file in files}
                         (current if revision == latest[record_id] else earlier[record_id]).update(paths)
@@ -85,6 +110,13 @@ class RunReader:
         Only the answers to ``questions`` are read (default: all; none for a table of predictions), and ``previews``
         only where they are asked for.
         """
+        for _, _, row in self.placed_rows(split, questions, previews=previews):
+            yield row
+
+    def placed_rows(
+        self, split: str, questions: Collection[str] | None = None, *, previews: bool = False
+    ) -> Iterator[tuple[str, int, RecordRow]]:
+        """As :meth:`rows`, each behind the name of the shard that holds its last row, and that row's number in it."""
         shards = self._shards.get(split, [])
         repeated = _repeated(shards)
         starts = np.cumsum([0, *(shard.rows for shard in shards)])
@@ -101,7 +133,9 @@ class RunReader:
         for place, row in enumerate(_stream(shards, questions, previews)):
             places = repeated.get(row.record_id, [place])
             if place == places[-1]:
-                yield merge_rows([*map(fetch, places[:-1]), row])
+                shard = int(np.searchsorted(starts, place, side="right")) - 1
+                name = shards[shard].path.relative_to(self.root).as_posix()
+                yield name, place - int(starts[shard]), merge_rows([*map(fetch, places[:-1]), row])
 
 
 def _columns(shard: Shard, *names: str) -> Iterator[tuple[Any, ...]]:

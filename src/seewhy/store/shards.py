@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from seewhy.store.columns import list_cells, list_column
 from seewhy.store.keys import canonical_json
 from seewhy.store.names import require_unicode
+from seewhy.store.picture_tables import FILE_TYPE, LaterPictures, over_previews, read_group, with_later
 from seewhy.values import Answer, Artifact, Geometry, Json, Preview, RecordRow, StoreError
 
 SCHEMA_VERSION = 1
@@ -45,9 +46,6 @@ _GEOMETRY = pa.struct(
         "offset": pa.list_(pa.float64()),
     }.items()
 )
-_FILES = pa.list_(
-    pa.struct([("kind", pa.string()), ("path", pa.string()), ("sha256", pa.string()), ("size", pa.int64())])
-)
 _PREVIEWS = pa.list_(
     pa.struct(
         {
@@ -70,6 +68,15 @@ class ShardHeader:
     fingerprint: Mapping[str, Json]
     made_with: Mapping[str, str]
     schema: int = SCHEMA_VERSION
+
+
+class FilesOf(NamedTuple):
+    """The files that one row lists; ``over_previews`` are those drawn over small copies of the inputs."""
+
+    record_id: str
+    revision: str
+    files: list[Mapping[str, Any]]
+    over_previews: frozenset[str] = frozenset()
 
 
 def encode_shard(rows: Sequence[RecordRow], header: ShardHeader) -> bytes:
@@ -122,15 +129,33 @@ class Shard:
             return file.read(columns=list(columns))
 
     def group(
-        self, number: int, questions: Collection[str] | None = None, *, previews: bool = False
+        self, number: int, questions: Collection[str] | None = None, *, previews: bool = False, later: bool = True
     ) -> list[RecordRow]:
-        """One group of rows, with the answers to some questions (default: all), with or without previews."""
+        """One group of rows, with the answers to some questions (default: all), with or without previews and the files
+        that were made ``later``."""
         asked = [q for q in self.header.questions if questions is None or q in questions]
         columns = [*_PLAIN, "probabilities", "geometry", "notes", "facts", "files"]
         columns += ["previews"] if previews and self.has_previews else []
         columns += [f"{question}.{part}" for question in asked for part in _PARTS]
         with _reading(self.path), pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-            return _rows(file.read_row_group(number, columns=columns), asked)
+            table = file.read_row_group(number, columns=columns)
+            return _rows(table, asked, read_group(self.path, number) if later else ())
+
+    def files(self, *, later: bool = True) -> Iterator[tuple[str, str, list[Mapping[str, Any]]]]:
+        """Of each row the record's id, its revision and its files, those that were made ``later`` among them."""
+        for row in self.listed(later=later):
+            yield row.record_id, row.revision, row.files
+
+    def listed(self, *, later: bool = True) -> Iterator[FilesOf]:
+        """The files of each row, those that were made ``later`` among them."""
+        table = self.read(["record_id", "revision", "files"])
+        cells = [table[name].to_pylist() for name in ("record_id", "revision", "files")]
+        for start in range(0, self.rows, GROUP_ROWS):
+            made = read_group(self.path, start // GROUP_ROWS) if later else ()
+            rows = zip(*(column[start : start + GROUP_ROWS] for column in cells), strict=True)
+            for place, (record_id, revision, files) in enumerate(rows):
+                own = _own(made, place, record_id, revision)
+                yield FilesOf(record_id, revision, with_later(files, own), over_previews(own))
 
     def pictures(self, number: int) -> pa.Table:
         """The revisions and previews of one group of rows, for :func:`picture_at`; nothing else is read."""
@@ -200,7 +225,7 @@ def _plain_columns(rows: Sequence[RecordRow]) -> dict[str, pa.Array]:
         "geometry": pa.array(geometries, _GEOMETRY),
         "notes": pa.array([[_printable(note) for note in row.notes] for row in rows], pa.list_(pa.string())),
         "facts": pa.array([canonical_json(row.facts) for row in rows], pa.string()),
-        "files": pa.array([[asdict(file) for file in row.files] for row in rows], _FILES),
+        "files": pa.array([[asdict(file) for file in row.files] for row in rows], FILE_TYPE),
         "previews": pa.array([[asdict(preview) for preview in row.previews] for row in rows], _PREVIEWS),
     }
 
@@ -222,8 +247,11 @@ def _part(answer: Answer, part: str) -> np.ndarray[Any, Any]:
     return np.asarray(np.shape(answer.values) if part == "shape" else answer.classes, np.int32)
 
 
-def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
+def _rows(table: pa.Table, questions: Sequence[str], later: Sequence[LaterPictures]) -> list[RecordRow]:
     cells = {name: table[name].to_pylist() for name in (*_PLAIN, "geometry", "notes", "facts", "files")}
+    if later:
+        named = zip(cells["record_id"], cells["revision"], cells["files"], strict=True)
+        cells["files"] = [with_later(files, _own(later, i, *which)) for i, (*which, files) in enumerate(named)]
     probabilities = list_cells(table["probabilities"])
     answers = {question: _answers(table, question) for question in questions}
     previews = _previews(table)
@@ -240,6 +268,11 @@ def _rows(table: pa.Table, questions: Sequence[str]) -> list[RecordRow]:
         )
         for i in range(table.num_rows)
     ]
+
+
+def _own(later: Sequence[LaterPictures], place: int, *which: str) -> LaterPictures | None:
+    """What was made later for a row; nothing where the table is that of an earlier shard of this name."""
+    return later[place] if place < len(later) and later[place].of(*which) else None
 
 
 def _previews(table: pa.Table) -> list[tuple[Preview, ...]]:

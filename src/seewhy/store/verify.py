@@ -12,6 +12,7 @@ from seewhy.store.files import TEMPORARY, file_digest
 from seewhy.store.layout import MANIFEST, SHARDS, committed_shards, inside, is_run
 from seewhy.store.ledger import Answered, answered_shard, supersede
 from seewhy.store.manifest import FileEntry, Manifest, read_manifest
+from seewhy.store.picture_tables import read_group, table_of
 from seewhy.store.shards import Shard
 from seewhy.values import StoreError
 
@@ -49,10 +50,11 @@ def verify(path: str | Path) -> list[Finding]:
     audit.remark = "" if manifest and manifest.status == "complete" else _UNFINISHED
     intact = audit.check_shards(manifest)
     whole = not audit.findings  # rows that cannot be read may list any file
+    readable = [audit.with_pictures(shard) for shard in intact]
     for name, entry in manifest.derived.items() if manifest else ():
         audit.check_listed(name, entry)
-    audit.check_rows(intact)
-    audit.check_strangers(every=whole)
+    audit.check_rows(intact, readable)
+    audit.check_strangers(every=whole and all(readable))
     return sorted(audit.findings, key=lambda finding: (finding.path, finding.problem, finding.detail))
 
 
@@ -112,13 +114,22 @@ class _Audit:
         elif problem := _compare(place, entry):
             self.find("damaged", name, problem + self.remark)
 
-    def check_rows(self, shards: list[Shard]) -> None:
+    def with_pictures(self, shard: Shard) -> bool:
+        """Whether the table of the pictures that were made later than a shard can be read, if there is one."""
+        try:
+            for number in range(shard.groups):
+                read_group(shard.path, number)
+        except StoreError as error:
+            self.find("damaged", table_of(shard.path.relative_to(self.root).as_posix()), error.message)
+            return False
+        return True
+
+    def check_rows(self, shards: list[Shard], readable: list[bool]) -> None:
         """Newest first: a file that a later row wrote again is compared with that row only."""
         later: dict[str, dict[str, Answered]] = {}
         latest: dict[tuple[str, str], str] = {}
-        for shard in reversed(shards):
-            table = shard.read(["record_id", "revision", "files"])
-            for record_id, revision, files in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        for shard, whole in zip(reversed(shards), reversed(readable), strict=True):
+            for record_id, revision, files in shard.files(later=whole):
                 if latest.setdefault((shard.header.split, record_id), revision) != revision:
                     continue  # pictures of content that was explained again since
                 for file in files:
@@ -155,7 +166,7 @@ class _Audit:
 def _read_whole(path: Path) -> Shard:
     shard = Shard(path)
     for number in range(shard.groups):
-        shard.group(number)
+        shard.group(number, later=False)
     return shard
 
 
