@@ -74,7 +74,7 @@ class ExplanationCache:
             that is none.
 
     Example:
-        >>> import tempfile, timm
+        >>> import tempfile, timm, torch
         >>> from seewhy import GradCAM
         >>> folder = tempfile.TemporaryDirectory()
         >>> cache = ExplanationCache(folder.name)

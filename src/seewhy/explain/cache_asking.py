@@ -11,7 +11,7 @@ from torch import nn
 
 from seewhy.explain.cache_canonical import CannotBeKeyedError, digest_of
 from seewhy.explain.cache_key import ModelNow, class_number, image_of, question_of
-from seewhy.explain.cache_structure import names_itself, structure_of, written_by_itself
+from seewhy.explain.cache_structure import structure_of, writes_itself, written_by_itself
 from seewhy.explain.cache_weights import layout_of
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
@@ -59,11 +59,11 @@ class Asking:
         """Raise ``CannotBeKeyedError`` where the model is not what it was, but for what it writes itself.
 
         A value counts as written by the model itself where it changed while the model was asked and a method of its
-        class, other than ``__init__``, has its name.
+        class, other than ``__init__``, assigns it.
         """
         after = structure_of(self.model)
         written = written_by_itself(self.before.structure, after)
-        if layout_of(self.model) != self.before.layout or not names_itself(self.model, written):
+        if layout_of(self.model) != self.before.layout or not writes_itself(self.model, written):
             raise CannotBeKeyedError(CHANGED)
         if written:
             _own_writes[self.model] = _own_writes.get(self.model, frozenset()) | written

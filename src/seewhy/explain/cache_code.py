@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import enum
 import functools
 import hashlib
@@ -111,13 +112,11 @@ def _member(value: Any, tokens: Tokens) -> str:
     return tokens.of(value)
 
 
-def method_names(kind: type) -> set[str]:
-    """Every name in the code of a class's methods but ``__init__``: of what they read, write and call."""
+def written_names(kind: type) -> set[str]:
+    """The attributes that a class's methods, other than ``__init__``, assign."""
     functions = [value for base in kind.__mro__ if base not in (nn.Module, object) for value in vars(base).values()]
-    named = [
-        _names_in(one.__code__) for one in functions if isinstance(one, FunctionType) and one.__name__ != "__init__"
-    ]
-    return set().union(*named)
+    codes = [one.__code__ for one in functions if isinstance(one, FunctionType) and one.__name__ != "__init__"]
+    return {step.argval for code in codes for step in dis.get_instructions(code) if step.opname == "STORE_ATTR"}
 
 
 def function_token(function: FunctionType, tokens: Tokens, deep: int = 0) -> str:

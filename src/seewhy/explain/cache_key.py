@@ -8,13 +8,12 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import seewhy
 from seewhy.explain.cache_canonical import CannotBeKeyedError, canonical, content_of_tensor, digest_of
 from seewhy.explain.cache_code import installed
 from seewhy.explain.cache_structure import Structure, numeric_mode, structure_of
@@ -26,6 +25,8 @@ from seewhy.values import Json
 
 if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
+
+PACKAGE: Final = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _method(asked: Asked, names: Mapping[int, str]) -> Json:
     """A method with all of its settings, those left at their defaults too, and those of a method inside it."""
     method = asked.method
     home = str(method.function.__module__)
-    if home.partition(".")[0] != __name__.partition(".")[0]:
+    if home.partition(".")[0] != PACKAGE:
         raise CannotBeKeyedError(f"the method {method.name!r} is of your own code, which may change")
     library = sys.modules.get(asked.name.partition(".")[0]) if method.libraries else None
     version = str(getattr(library, "__version__", "")) if library else ""
@@ -96,11 +97,12 @@ def _method(asked: Asked, names: Mapping[int, str]) -> Json:
 
 @functools.cache
 def sources() -> str:
-    """This package's version, and a digest of its code: two states of it share nothing."""
+    """This package's version, and a digest of its code where it is not installed: two states of it share nothing."""
+    package = sys.modules[PACKAGE]
+    version = str(package.__version__)
     if installed(__name__) is not None:
-        return seewhy.__version__
-    files = sorted(Path(seewhy.__file__).parent.rglob("*.py"))
+        return version
     digest = hashlib.sha256()
-    for file in files:
+    for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
         digest.update(file.read_bytes())
-    return f"{seewhy.__version__} {digest.hexdigest()}"
+    return f"{version} {digest.hexdigest()}"

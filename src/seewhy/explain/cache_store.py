@@ -18,6 +18,8 @@ AT_ONCE: Final = 32
 """Entries looked at together when room is made."""
 FULLEST: Final = 900_000_000
 """Bytes of one entry that SQLite keeps."""
+GARBAGE: Final = (TypeError, ValueError, OverflowError)
+"""What comes of a damaged page that holds something else where a number or bytes should be."""
 
 
 class Store:
@@ -99,8 +101,8 @@ class Store:
             except OSError as error:
                 self._trouble(str(error), quietly)
                 return otherwise
-            except sqlite3.Error as error:
-                if is_trouble(error):
+            except (sqlite3.Error, *GARBAGE) as error:
+                if isinstance(error, sqlite3.Error) and is_trouble(error):
                     self._trouble(str(error), quietly)
                     return otherwise
                 aside = self._connection.put_aside()
@@ -132,6 +134,8 @@ def _make_room(connection: sqlite3.Connection, limit: int) -> None:
     total = _totals(connection)[1]
     while total > limit:
         oldest = connection.execute("SELECT key, size FROM entries ORDER BY used LIMIT ?", (AT_ONCE,)).fetchall()
+        if not oldest:
+            raise sqlite3.DatabaseError("sizes do not add up")
         for key, size in oldest:
             if total <= limit:
                 break
@@ -140,7 +144,7 @@ def _make_room(connection: sqlite3.Connection, limit: int) -> None:
 
 
 def _totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    entries, size = connection.execute("SELECT entries, bytes FROM totals").fetchone()
+    ((entries, size),) = connection.execute("SELECT entries, bytes FROM totals").fetchall()
     return int(entries), int(size)
 
 

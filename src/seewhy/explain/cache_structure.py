@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from seewhy.explain.cache_canonical import CannotBeKeyedError
-from seewhy.explain.cache_code import Tokens, class_token, method_names
+from seewhy.explain.cache_code import Tokens, class_token, written_names
 
 Structure: TypeAlias = Mapping[tuple[str, str], str]
 HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -61,10 +61,10 @@ def written_by_itself(before: Structure, after: Structure) -> frozenset[tuple[st
     return frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
-def names_itself(model: nn.Module, written: Collection[tuple[str, str]]) -> bool:
-    """Whether methods of the modules' classes, other than ``__init__``, have the names of these values."""
+def writes_itself(model: nn.Module, written: Collection[tuple[str, str]]) -> bool:
+    """Whether methods of the modules' classes, other than ``__init__``, assign these values."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    return all(name in method_names(type(modules[module])) for module, name in written)
+    return all(name in written_names(type(modules[module])) for module, name in written)
 
 
 def numeric_mode(device: str) -> dict[str, Any]:
