@@ -14,6 +14,7 @@ from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
 from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.live_options import settings_first
+from seewhy.cli.merge import add_merge, run_merge
 from seewhy.cli.metrics_table import add_metrics, run_metrics
 from seewhy.cli.printable import printable_lines
 from seewhy.cli.render import add_render, run_render
@@ -48,7 +49,7 @@ def seewhy(words: Sequence[str]) -> int:
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
         "render": run_render, "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo,
-        "verify": _verify, **EMBEDDING_COMMANDS,
+        "verify": _verify, "merge": run_merge, **EMBEDDING_COMMANDS,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_explain(commands)
     add_evaluate(commands)
     add_layers(commands)
+    add_merge(commands)
     add_metrics(commands)
     add_render(commands)
     add_report(commands)

@@ -15,8 +15,8 @@ from seewhy.values import StoreError
 PARTS: Final = "parts"
 """Where parts lie below the directory that they will be merged into."""
 AUTO: Final = "auto"
-_WRITTEN: Final = re.compile(r"(\d{1,9})/(\d{1,9})")
-_FOLDER: Final = re.compile(r"(0|[1-9]\d*)-of-([1-9]\d*)")
+_WRITTEN: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_FOLDER: Final = re.compile(r"(0|[1-9][0-9]{0,8})-of-([1-9][0-9]{0,8})")
 _USUAL: Final = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
 
 

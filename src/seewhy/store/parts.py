@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -73,7 +74,7 @@ def shard_digests(manifest: Manifest | None) -> set[str]:
     return {entry.sha256 for entry in manifest.shards.values()} if manifest else set()
 
 
-def incomplete(places: dict[Part, Path]) -> list[str]:
+def incomplete(places: Mapping[Part, Path]) -> list[str]:
     """What is wrong with the parts as they are, one line for each that is not complete; empty where all are."""
     if not places:
         return []

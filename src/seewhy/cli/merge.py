@@ -1,0 +1,51 @@
+"""``seewhy merge``: the parts of a run (``shard=i/n``) brought together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+INTERRUPTED = 130
+
+
+def add_merge(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("merge", help="bring the parts of a run (shard=i/n) together, without the model")
+    parser.add_argument("directory", type=Path, metavar="OUTPUT_DIR", help="the output_dir of the commands with shard=")
+    parser.add_argument(
+        "--remove-parts", action="store_true", help="delete the parts once all of them are in the run (default: keep)"
+    )
+
+
+def run_merge(asked: argparse.Namespace) -> int:
+    """Merge and say what the run holds; the exit code: 0, 1 when a record failed, 130 when interrupted."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from seewhy.cli.grade_table import grade_lines
+    from seewhy.cli.outcome import show_outcome
+    from seewhy.cli.progress import outcome_of
+    from seewhy.pipeline.merge import merge
+
+    directory: Path = asked.directory
+    try:
+        merged = merge(directory, remove_parts=asked.remove_parts)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    brought, summary = merged.brought, merged.summary
+    if merged.parts:
+        print(
+            f"{merged.parts} parts: {brought.shards} shards and {brought.pictures} pictures were brought to {directory}"
+        )
+    else:
+        print(f"{directory} is a whole run without parts: there is nothing to merge")
+    if brought.missing:
+        print(f"{brought.missing} pictures are listed and were not there: `seewhy render {directory}` makes them again")
+    if merged.removed:
+        print(f"the {merged.removed} parts were deleted")
+    outcome = replace(outcome_of(summary), graded=list(grade_lines(summary.graded)))
+    show_outcome(Console(stderr=True), outcome, directory)
+    return summary.exit_code

@@ -1,0 +1,165 @@
+"""The parts of a run brought together: the run that one job would have made, without the model and the data set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from seewhy.pipeline.about import ABOUT
+from seewhy.pipeline.applicable import Applicable
+from seewhy.pipeline.finish import Ended, Whole, finish_run
+from seewhy.pipeline.part_agreement import PartRead, merged_about, read_parts, whole_index
+from seewhy.pipeline.part_files import read_records
+from seewhy.pipeline.summary import Summary, tally
+from seewhy.profiling.profiler import SILENT
+from seewhy.store.bringing import Bringer, Brought
+from seewhy.store.failpoints import reach
+from seewhy.store.files import disk_error, write_atomic
+from seewhy.store.manifest import read_manifest
+from seewhy.store.part import PARTS, Part
+from seewhy.store.parts import MERGED, part_places, shard_digests
+from seewhy.store.picture_tables import present_tables
+from seewhy.store.run_directory import RunDirectory
+from seewhy.store.run_reader import RunReader
+from seewhy.values import StoreError
+
+REMOVED: Final = ".removed-"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: ``summary`` is that of the run as it is now, ``removed`` the parts that were deleted."""
+
+    summary: Summary
+    parts: int
+    brought: Brought
+    removed: int = 0
+
+
+def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
+    """Bring all parts (``shard=i/n``) below ``output_dir`` together: their shards and pictures, and all files that
+    describe the run as a whole.
+
+    Rows are those of one run, in other shards. Shards and pictures are linked where the file system can, else copied,
+    one shard in memory at a time; the parts stay unless ``remove_parts``. Killed anywhere, the same call goes on; done
+    already, it changes nothing. The command without ``shard=`` then finds everything computed.
+
+    Raises:
+        StoreError: ``SW-S45`` no parts, ``SW-S46`` parts missing or not finished, ``SW-S47`` parts of several runs,
+            ``SW-S48`` the run holds what no part does, ``SW-S49`` a damaged part, and what the disk raises.
+
+    Example:
+        >>> from seewhy.values import StoreError
+        >>> try:
+        ...     merge("no/such/run")
+        ... except StoreError as error:
+        ...     print(error.code)
+        SW-S45
+    """
+    root, begun = Path(output_dir).resolve(), time.monotonic()
+    places = part_places(root)
+    if not places and not _is_complete(root):
+        raise StoreError("SW-S45", f"{output_dir} holds no parts of a run", fix="give the output_dir of the parts")
+    brought, ended = Brought(), Ended()
+    if not _whole_already(root, places):
+        parts = read_parts(places)
+        _require_ours(root, parts)
+        brought, ended = _merge(root, parts)
+        write_atomic(root / PARTS / MERGED, f"{len(parts)}\n".encode())
+        reach("merge.marked")
+    summary = _summary(Path(output_dir), root, ended, begun)
+    return Merged(summary, len(places), brought, _remove(root, places) if remove_parts else 0)
+
+
+def _whole_already(root: Path, places: Mapping[Part, Path]) -> bool:
+    """Whether an earlier merge has ended and no part has grown since; some parts may be deleted already."""
+    if places and not (root / PARTS / MERGED).is_file():
+        return False
+    there = shard_digests(read_manifest(root))
+    return all(shard_digests(read_manifest(place)) <= there for place in places.values())
+
+
+def _is_complete(root: Path) -> bool:
+    manifest = read_manifest(root)
+    return manifest is not None and manifest.status == "complete"
+
+
+def _require_ours(root: Path, parts: Mapping[Part, PartRead]) -> None:
+    ours = set[str]().union(*(shard_digests(read.manifest) for read in parts.values()))
+    if strange := shard_digests(read_manifest(root)) - ours:
+        raise StoreError(
+            "SW-S48",
+            f"{root} holds {len(strange)} shards that come from no part, beside parts that hold new ones",
+            fix="delete the parts and go on with the command without shard=, which adds what is missing; or move the "
+            "folder parts into another directory and merge that",
+        )
+
+
+def _merge(root: Path, parts: Mapping[Part, PartRead]) -> tuple[Brought, Ended]:
+    index = whole_index(parts)
+    first = next(iter(parts.values()))
+    whole = Whole(_found(first), index, first.about["class_names"], first.facts.report)
+    with RunDirectory.open(root, first.manifest.fingerprint) as directory:
+        bringer = Bringer(directory, shard_digests(read_manifest(root)))
+        for part, read in parts.items():
+            bringer.bring(part, read.place, {ref.record_id: ref.split for _, ref in read_records(read.place)})
+        page = merged_about([read.about for read in parts.values()], root / ABOUT)
+        about = directory.write_file(ABOUT, page, kind="about")
+        reader = RunReader(root)
+        _, failures = tally(reader, labels_match=first.about["labels_match"])
+        ended = finish_run(whole, directory, reader, about, failures, SILENT)
+        directory.finish(present_tables(root))
+    return bringer.brought, ended
+
+
+def _found(first: PartRead) -> Applicable:
+    """What the exports need to know of the model."""
+    return Applicable(
+        target_layers=dict(first.facts.target_layers),
+        default_layers=dict(first.about["default_layers"]),
+        choices=dict(first.about["choices"]),
+        not_applicable=dict(first.about["not_applicable"]),
+    )
+
+
+def _summary(output_dir: Path, root: Path, ended: Ended, begun: float) -> Summary:
+    said = json.loads((root / ABOUT).read_bytes())
+    splits, failures = tally(RunReader(root), labels_match=bool(said["labels_match"]))
+    records = sum(count.ok + count.failed for count in splits.values())
+    return Summary(
+        output_dir=output_dir,
+        selected=records,
+        computed=0,
+        reused=records,
+        seconds=time.monotonic() - begun,
+        splits=splits,
+        failures=failures,
+        choices=said["choices"],
+        not_applicable=said["not_applicable"],
+        graded=ended.graded,
+        report=None if ended.page is None else output_dir / ended.page,
+    )
+
+
+def _remove(root: Path, places: Mapping[Part, Path]) -> int:
+    """Delete the parts, each by a name that says so first: a kill leaves none that looks like one."""
+    folder = root / PARTS
+    try:
+        if not folder.is_dir():
+            return 0
+        for place in places.values():
+            place.rename(folder / f"{REMOVED}{place.name}")
+            reach("merge.removing")
+        for gone in folder.glob(f"{REMOVED}*"):
+            shutil.rmtree(gone)
+            reach("merge.removed")
+        (folder / MERGED).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError as error:
+        raise disk_error(folder, error) from error
+    return len(places)
