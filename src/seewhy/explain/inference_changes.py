@@ -1,0 +1,152 @@
+"""Ways to run a model faster that can be taken back: where weights lie, in which precision, as compiled code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from types import MethodType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Change(Protocol):
+    """One way to run a model faster. ``on`` and ``off`` may be called any number of times, in turns."""
+
+    name: str
+
+    def on(self) -> None:
+        """Run the model this way."""
+
+    def off(self) -> None:
+        """Run it as it was."""
+
+
+class ChannelsLast:
+    """Weights of convolutions with their channels last in memory: the same values in another order of their bytes.
+
+    The parameters stay the same objects; each is lent other storage and gets its own back. What was written to a weight
+    meanwhile is kept.
+    """
+
+    name = "channels last"
+
+    def __init__(self, model: nn.Module) -> None:
+        self._weights = [weight for weight in model.parameters() if _can_lie_otherwise(weight)]
+        self._lent: list[tuple[nn.Parameter, Tensor, Tensor]] = []
+        self._rearranged: dict[nn.Parameter, Tensor] = {}
+
+    def __len__(self) -> int:
+        """How many weights lie otherwise."""
+        return len(self._weights)
+
+    def on(self) -> None:
+        """As :meth:`Change.on`."""
+        if self._lent:
+            return
+        for weight in self._weights:
+            own = weight.data
+            rearranged = self._rearranged.get(weight)
+            if rearranged is None or not _same(rearranged, own):
+                rearranged = self._rearranged[weight] = own.to(memory_format=torch.channels_last)
+            weight.data = rearranged
+            self._lent.append((weight, own, rearranged))
+
+    def off(self) -> None:
+        """As :meth:`Change.off`; a weight moved or replaced meanwhile is left as whoever did it left it."""
+        for weight, own, rearranged in self._lent:
+            if weight.data_ptr() != rearranged.data_ptr():
+                continue
+            if not _same(rearranged, own):
+                own.copy_(rearranged)
+            weight.data = own
+        self._lent = []
+
+
+class Autocast:
+    """The model's own forward under automatic precision, wherever it is called from, and nothing else under it."""
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, device: str) -> None:
+        self.name = f"autocast {str(dtype).removeprefix('torch.')}"
+        self._model, self._forward = model, _under_autocast(type(model).forward, device, dtype)
+
+    def on(self) -> None:
+        """As :meth:`Change.on`."""
+        vars(self._model)["forward"] = MethodType(self._forward, self._model)
+
+    def off(self) -> None:
+        """As :meth:`Change.off`."""
+        vars(self._model).pop("forward", None)
+
+
+class Compiled:
+    """Calls of the model itself as compiled code; who looks inside with hooks runs the plain modules."""
+
+    name = "torch.compile"
+
+    def __init__(self, model: nn.Module) -> None:
+        self.plain: Callable[..., Any] = model
+        self.call: Callable[..., Any] = model
+        self._model = model
+        self._compiled: Callable[..., Any] | None = None
+
+    def on(self) -> None:
+        """As :meth:`Change.on`."""
+        if self._compiled is None:
+            self._compiled = torch.compile(self._model)
+        self.call = self._compiled
+
+    def off(self) -> None:
+        """As :meth:`Change.off`."""
+        self.call = self.plain
+
+
+def _under_autocast(forward: Callable[..., Any], device: str, dtype: torch.dtype) -> Callable[..., Any]:
+    """A function of the model itself, so that a copy of the model runs its own weights."""
+
+    @wraps(forward)
+    def run(self: nn.Module, *args: Any, **keywords: Any) -> Any:
+        with torch.autocast(device, dtype=dtype):
+            return forward(self, *args, **keywords)
+
+    return run
+
+
+def _can_lie_otherwise(weight: nn.Parameter) -> bool:
+    """Dense weights of two-dimensional convolutions that are not channels-last already."""
+    if weight.ndim != 4 or type(weight) is not nn.Parameter or weight.layout is not torch.strided:
+        return False
+    return not weight.is_inference() and not weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether the values are the same, in the same place and precision."""
+    return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
+
+
+class EvaluationMode:
+    """Every module in evaluation mode, and each back in its own."""
+
+    name = "evaluation mode"
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._flags: list[tuple[nn.Module, bool]] = []
+        self._lock = threading.Lock()
+
+    def on(self) -> None:
+        """As :meth:`Change.on`."""
+        with self._lock:
+            if not self._flags:
+                self._flags = [(module, module.training) for module in self._model.modules()]
+                for module, _ in self._flags:
+                    module.training = False
+
+    def off(self) -> None:
+        """As :meth:`Change.off`."""
+        with self._lock:
+            for module, training in self._flags:
+                module.training = training
+            self._flags = []
