@@ -128,9 +128,8 @@ def test_volumes(tmp_path: Path) -> None:
     import nibabel
     import numpy as np
 
-    nibabel.save(
-        nibabel.Nifti1Image(np.arange(8 * 9 * 10, dtype=np.float32).reshape(8, 9, 10), np.eye(4)), tmp_path / "v.nii.gz"
-    )
+    values = np.arange(8 * 9 * 10, dtype=np.float32).reshape(8, 9, 10)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "v.nii.gz")  # type: ignore[no-untyped-call]
     files = {"a/v.nii.gz": (tmp_path / "v.nii.gz").read_bytes()}
     assert_same(VolumeFolder(put("scans", files)), VolumeFolder(lay_out(tmp_path / "scans", files)))
 
