@@ -84,7 +84,7 @@ def _job(config: DictConfig) -> int:
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN and plain.get("shard") is None:  # the parts of a run lie side by side anyway
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
-        standing = standing_of(plain)
+        standing = standing_of(_where_it_lies(plain))
         if standing is not None and (receipt := standing.receipt()) is not None:
             return show_unchanged(console, standing, receipt)
         return run_request(plain, console, ["generate_artifacts", *as_typed(job.overrides.task)], standing)
