@@ -23,13 +23,15 @@ from seewhy.values import CheckpointError
 class StateDict:
     """The weights of a checkpoint by name, what reading passed over, and the SHA-256 of the file's content.
 
-    ``place`` is where it came from; of a file that was fetched it tells the size.
+    ``place`` is where it came from, without what an address keeps secret; ``fetched`` is the size in bytes of a file
+    that came from a store.
     """
 
     tensors: Mapping[str, Tensor]
     notes: tuple[str, ...]
     sha256: str
     place: str
+    fetched: int | None = None
 
 
 def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> StateDict:
@@ -55,7 +57,7 @@ def read_state_dict(path: str | PathLike[str], *, prefer: Prefer = "model") -> S
             tensors, notes = _read_safetensors(place.path, prefer), list[str]()
         else:
             tensors, notes = unwrap(read_torch_file(place.path, file_format), prefer)
-        return StateDict(tensors, tuple(notes), file_sha256(place.path), place.called)
+        return StateDict(tensors, tuple(notes), file_sha256(place.path), place.called, place.fetched)
 
 
 def file_sha256(path: Path) -> str:

@@ -28,10 +28,11 @@ CODES: Final[Mapping[Kind, str]] = {
 
 @dataclass(frozen=True)
 class CheckpointPlace:
-    """``path`` on this machine, and what the file is called where it came from."""
+    """``path`` on this machine, what the file is called where it came from, and how many bytes were fetched."""
 
     path: Path
     called: str
+    fetched: int | None = None
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def checkpoint_on_disk(place: str | os.PathLike[str]) -> Iterator[CheckpointPlac
         file = described(address)
         with copy_of(file) as copy:
             try:
-                yield CheckpointPlace(copy, f"{address} ({copy.stat().st_size / 1e6:.3g} MB)")
+                yield CheckpointPlace(copy, str(address), copy.stat().st_size)
             except CheckpointError as error:
                 message = error.message.replace(str(copy), str(address))
                 raise CheckpointError(error.code, message, fix=error.fix, near=error.near) from error

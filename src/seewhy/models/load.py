@@ -60,6 +60,7 @@ def load_checkpoint(
             few tensors match, ``SW-C21`` a shape differs, ``SW-C22`` a required tensor is missing.
     """
     state = read_state_dict(path, prefer=prefer)
+    path = state.place
     coverage = match(state.tensors, model, drop=drop)
     _check_shapes(path, coverage)
     _check_coverage(path, coverage, min_coverage, list(state.tensors))
@@ -67,7 +68,8 @@ def load_checkpoint(
     weights = {ours: state.tensors[theirs] for ours, theirs in coverage.sources.items()}
     _check_finite(path, weights, {name for name, _ in model.named_parameters(remove_duplicate=False)})
     model.load_state_dict(weights, strict=False)
-    return LoadReport(state.place, state.sha256, coverage, (*state.notes, *_notes(coverage)))
+    told = path if state.fetched is None else f"{path} ({state.fetched / 1e6:.3g} MB)"
+    return LoadReport(told, state.sha256, coverage, (*state.notes, *_notes(coverage)))
 
 
 def _check_shapes(path: str | PathLike[str], coverage: Coverage) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from seewhy.pipeline.drawings import Drawing, drawings_of, from_json, to_json
 from seewhy.pipeline.job import Job
+from seewhy.remote.address import without_secrets
 from seewhy.report.redaction import Redactor
 from seewhy.store.names import SafeNames
 from seewhy.values import Json
@@ -53,10 +54,13 @@ def drawings_said(path: Path) -> tuple[Drawing, ...]:
 
 def portable(command: Sequence[str]) -> list[str]:
     """The words of a command without places of this machine: a path keeps its name, the run's own place is left open.
+    An address keeps neither a password nor a query, which may be a signature.
 
     Example:
         >>> portable(["generate_artifacts", "ckpt_path=/data/best.ckpt", "output_dir=here", "seed=1"])
         ['generate_artifacts', 'ckpt_path=…/best.ckpt', 'output_dir=…', 'seed=1']
+        >>> portable(["data.root=s3://bucket/set", "ckpt_path=https://host/best.ckpt?X-Amz-Signature=1f2e"])
+        ['data.root=s3://bucket/set', 'ckpt_path=https://host/best.ckpt']
     """
     redact = Redactor()
     words: list[str] = []
@@ -64,7 +68,7 @@ def portable(command: Sequence[str]) -> list[str]:
         if words and words[-1] == "--output-dir":
             words.append("…")
         else:
-            words.append(OWN_PLACE.sub(r"\g<name>…", redact.word(word)))
+            words.append(OWN_PLACE.sub(r"\g<name>…", without_secrets(redact.word(word))))
     return words
 
 
