@@ -15,6 +15,8 @@ import seewhy
 from seewhy.pipeline.rendering import Drawable, Rendered, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Previews, Records
 from seewhy.pipeline.sampling import sample_of
+from seewhy.report.dashboard_run import DashboardRun
+from seewhy.report.static_report import remake_report
 from seewhy.store.additions import adding_to
 from seewhy.store.picture_tables import KIND
 from seewhy.store.remakable import write_remakable
@@ -111,6 +113,16 @@ def test_a_sample_follows_from_the_ids_alone(tmp_path: Path) -> None:
     )
     seewhy.run(conv_net(), Pictures(names), tmp_path / "one", **one | {"render_sample": 4})
     assert pictures(tmp_path / "one") == {f"gradcam/{name}/class_0.png" for name in sample_of(names, 4)}
+
+
+def test_pages_are_the_same_with_pictures_and_without(whole: Path, bare: Path, tmp_path: Path) -> None:
+    shown = []
+    for root in (whole, bare):
+        copied = Path(shutil.copytree(root, tmp_path / root.parent.name))
+        remake_report(copied)
+        record = DashboardRun(1, copied).record(0)
+        shown.append(((copied / "report/index.html").read_bytes(), record))
+    assert shown[0] == shown[1]
 
 
 def test_records_classes_and_a_limit_can_be_chosen(undrawn: Path) -> None:

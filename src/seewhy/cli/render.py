@@ -51,13 +51,15 @@ def run_render(asked: argparse.Namespace) -> int:
     from seewhy.pipeline.rendering import Drawable, Rendering
     from seewhy.pipeline.rendering_ground import Previews, Records
     from seewhy.store.additions import adding_to
-    from seewhy.store.picture_tables import KIND
+    from seewhy.store.picture_tables import KIND, present_tables
     from seewhy.store.remakable import write_remakable
     from seewhy.store.run_reader import RunReader
 
     root: Path = directories[0]
     with adding_to(root) as additions, Stop() as stop:
         reader, drawable = RunReader(additions.root), Drawable.of(additions.root)
+        for table in present_tables(additions.root):
+            additions.take_note(table)
         wish = _wish(asked, reader, drawable)
         dataset = _dataset(reader, asked.data_root, assignments(words, DATA))
         if dataset is None:

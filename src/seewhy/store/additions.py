@@ -48,6 +48,10 @@ class Additions:
             artifact = Artifact(kind, relative, "", file_digest(draft), draft.stat().st_size)
         return self._listed(artifact)
 
+    def take_note(self, artifact: Artifact) -> None:
+        """List a file that lies there already, written by a block that was killed before it could list it."""
+        self._listed(artifact)
+
     def remove(self, relative: str) -> None:
         """Delete a derived file, such as a page that a shorter report no longer has."""
         inside(self.root, relative).unlink(missing_ok=True)

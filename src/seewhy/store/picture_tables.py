@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -71,12 +72,17 @@ def read_group(shard: Path, number: int) -> list[LaterPictures]:
     path = shard.parent.parent / table_of(f"{SHARDS}/{shard.name}")
     if not path.exists():
         return []
+    with _reading(path) as file:
+        if number >= file.metadata.num_row_groups:
+            return []  # of an earlier shard of this name: its rows are told by their ids
+        return [_row(cell) for cell in file.read_row_group(number).to_pylist()]
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if number >= file.metadata.num_row_groups:
-                return []  # of an earlier shard of this name: its rows are told by their ids
-            cells = file.read_row_group(number).to_pylist()
-        return [_row(cell) for cell in cells]
+            yield file
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             "SW-S20",
@@ -98,9 +104,20 @@ def with_later(files: Iterable[Mapping[str, Any]], later: LaterPictures | None) 
 
 
 def present_tables(root: Path) -> list[Artifact]:
-    """The tables that lie beside committed shards, as a manifest lists them."""
-    paths = [(name, root / name) for name in map(table_of, committed_shards(root))]
-    return [Artifact(KIND, name, "", file_digest(path), path.stat().st_size) for name, path in paths if path.is_file()]
+    """The tables that lie beside committed shards, as a manifest lists them.
+
+    Raises:
+        StoreError: ``SW-S20``, one is damaged.
+    """
+    found = []
+    for name in map(table_of, committed_shards(root)):
+        path = root / name
+        if path.is_file():
+            with _reading(path) as file:
+                for number in range(file.metadata.num_row_groups):
+                    file.read_row_group(number)
+            found.append(Artifact(KIND, name, "", file_digest(path), path.stat().st_size))
+    return found
 
 
 def _row(cell: Mapping[str, Any]) -> LaterPictures:
