@@ -112,9 +112,10 @@ def run_request(
 
     ``standing`` is what it depends on, as it was before: kept, so that the same command finds nothing to do.
     """
+    from seewhy.cli.runner import runner_of
     from seewhy.cli.schema import request_of
 
-    request = request_of(config)
+    request, runner = request_of(config), runner_of(config)
 
     from seewhy.cli.build import build_dataset, build_loaded_model
     from seewhy.cli.grade_table import grade_lines
@@ -129,7 +130,7 @@ def run_request(
             built.module, dataset, request.output_dir,
             headless=(built.headless or None) if request.headless is None else request.headless,
             class_names=built.class_names, facts=built.facts, observer=watcher, stop=stop, settings=request.settings,
-            command=command,
+            command=command, runner=runner,
         )  # fmt: skip
     outcome = replace(outcome_of(summary), graded=list(grade_lines(summary.graded)))
     if standing is not None:

@@ -14,12 +14,13 @@ _ELSEWHERE = {"batch_size", "num_workers", "writer_threads"}
 _SETTINGS = {field.name for field in fields(Settings)} - _ELSEWHERE
 _OTHERS = {
     "experiment", "ckpt_path", "output_dir", "accelerator", "min_coverage", "model", "data", "paths", "debug", "hydra",
-    "headless", "recheck",
+    "headless", "recheck", "runner", "ray",
 }  # fmt: skip
 _TYPES: dict[str, tuple[type, ...]] = {
     "generate_embeddings": (bool,), "generate_gradcam": (bool,), "generate_attention": (bool,),
     "generate_metrics": (bool,), "generate_report": (bool,), "metrics": (dict, type(None)), "retry_failed": (bool,),
     "recheck": (bool,), "render": (str,), "render_sample": (int,), "profile": (bool,), "shard": (str, type(None)),
+    "runner": (str,),
     "seed": (int,), "min_coverage": (int, float), "output_dir": (str,), "accelerator": (str,),
     "target_layer": (str, list, type(None)), "embedding_layer": (str, type(None)), "target_classes": (str, list, int),
     "attention_layers": (list, int), "splits": (str, list, type(None)), "record_id": (str, int, list, type(None)),

@@ -29,7 +29,9 @@ PACKAGES: Final = (
     "nibabel", "pydicom", "tifffile", "av", "hydra-core",
 )  # fmt: skip
 """Packages whose version may change what a run reads, computes or writes."""
-WITHOUT_EFFECT: Final = frozenset({"recheck", "debug", "output_dir", "paths", "writer_threads", "num_workers", "hydra"})
+WITHOUT_EFFECT: Final = frozenset(
+    {"recheck", "debug", "output_dir", "paths", "writer_threads", "num_workers", "hydra", "runner", "ray"}
+)
 """Settings that change no result: where a run lies and how busily it works."""
 LIBRARY_MODELS: Final = frozenset({"timm", "torchvision", "mae_vit", "multi_branch"})
 """Kinds of models whose code is seewhy's or a library's, so that a version tells whether it changed."""
