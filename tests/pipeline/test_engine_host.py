@@ -107,13 +107,11 @@ def test_the_host_reads_as_often_for_twenty_classes_as_for_two() -> None:
 
 
 class Event:
-    """A CUDA event that notes what happens to it."""
+    """A CUDA event, recorded when made, that notes what happens to it."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
-
-    def record(self) -> None:
-        self.log.append("asked")
+        log.append("asked")
 
     def synchronize(self) -> None:
         self.log.append("waited")
@@ -139,7 +137,7 @@ class Noted(nn.Module):
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What happens, in order; copies behave as on CUDA."""
     happened: list[str] = []
-    monkeypatch.setattr(host_copies, "_event", lambda: Event(happened))
+    monkeypatch.setattr(host_copies, "mark_on", lambda _: Event(happened))
     monkeypatch.setattr(engines, "HostCopies", lambda _: HostCopies(torch.device("cuda")))
     return happened
 

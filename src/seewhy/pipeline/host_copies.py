@@ -28,13 +28,15 @@ class HostCopies:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._event = _event() if device.type == "cuda" else None
-        self._awaited = self._event is None
+        self._device = device
+        self._asynchronous = device.type == "cuda"
+        self._there = not self._asynchronous
+        self._mark: torch.cuda.Event | None = None
 
     def take(self, tensor: Tensor) -> Coming:
         """Begin to copy a tensor; to be asked for once all copies are :meth:`sent`."""
         values = tensor.float() if tensor.is_floating_point() else tensor
-        there = values.to("cpu", non_blocking=self._event is not None)
+        there = values.to("cpu", non_blocking=self._asynchronous)
 
         def array() -> NDArray[Any]:
             self._wait()
@@ -45,14 +47,17 @@ class HostCopies:
 
     def sent(self) -> None:
         """No more copies come: what is waited for is the work up to here, not what the device is asked for later."""
-        if self._event is not None:
-            self._event.record()
+        if self._asynchronous:
+            self._mark = mark_on(self._device)
 
     def _wait(self) -> None:
-        if not self._awaited and self._event is not None:
-            self._event.synchronize()
-            self._awaited = True
+        if not self._there:
+            (self._mark or mark_on(self._device)).synchronize()
+            self._there = True
 
 
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event()  # type: ignore[no-untyped-call]
+def mark_on(device: torch.device) -> torch.cuda.Event:
+    """An event behind all that a CUDA device was asked for so far."""
+    event: torch.cuda.Event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(device))
+    return event
