@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,7 +22,6 @@ from seewhy.explain.explained import Explained
 from seewhy.explain.head import require_names
 from seewhy.explain.prepared import ImageLike, Prepared
 from seewhy.methods.ask import Asked
-from seewhy.models.weights import device_of
 
 if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
@@ -126,7 +126,7 @@ class ExplanationCache:
         self._counts.looked(hits=len(stored), misses=1 - len(stored))
         if given in stored:
             return unpacked_array(stored[given])
-        return _explained(explainer, asked, stored[kept], prepared[0]).heat if stored else None
+        return _explained(explainer, asked, stored[kept], prepared[0], asking.before.device).heat if stored else None
 
     def put(
         self,
@@ -201,7 +201,7 @@ class ExplanationCache:
         keys = asking.keys(ANSWER)
         stored = self._store.get(keys)
         found = {
-            row: _explained(explainer, asked, stored[key], prepared[row])
+            row: _explained(explainer, asked, stored[key], prepared[row], asking.before.device)
             for row, key in enumerate(keys)
             if key in stored
         }
@@ -254,8 +254,10 @@ class ExplanationCache:
         return f"ExplanationCache({str(self.cache_dir)!r}, max_size_mb={self.max_size_mb:g}, enabled={self.enabled})"
 
 
-def _explained(explainer: Explainer, asked: Asked, stored: bytes, prepared: Prepared) -> Explained:
+def _explained(
+    explainer: Explainer, asked: Asked, stored: bytes, prepared: Prepared, device: torch.device
+) -> Explained:
     """A stored answer; names of classes are no part of its key, so that they are checked as they would be."""
-    found = unpacked(stored, prepared, asked, device_of(explainer.study.bare))
+    found = unpacked(stored, prepared, asked, device)
     require_names(found.head.outputs, explainer.class_names)
     return found

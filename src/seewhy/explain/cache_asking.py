@@ -48,7 +48,8 @@ class Asking:
             {"class": class_number(target), "image": image_of(ready)}
             for ready, target in zip(prepared, classes, strict=True)
         ]
-        return cls(model, ModelNow.of(model), question_of(explainer, asked), each)
+        before = ModelNow.of(model)
+        return cls(model, before, question_of(explainer, asked, before.device), each)
 
     def keys(self, kind: str) -> list[str]:
         """A key for each image, among entries of this kind."""

@@ -20,7 +20,6 @@ from seewhy.explain.cache_structure import Structure, numeric_mode, structure_of
 from seewhy.explain.cache_weights import Layout, weights_and_layout
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
-from seewhy.models.weights import device_of
 from seewhy.values import Json
 
 if TYPE_CHECKING:
@@ -43,20 +42,24 @@ class ModelNow:
         weights, layout = weights_and_layout(model)
         return cls(weights, structure_of(model), layout)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its first tensor is."""
+        return self.layout[0].device if self.layout else torch.device("cpu")
+
     def digest(self, left_out: Collection[tuple[str, str]]) -> str:
         """Of the weights and all values but those that the model writes itself."""
         values = [[*name, value] for name, value in self.structure.items() if name not in left_out]
         return digest_of([self.weights, sorted(values)])
 
 
-def question_of(explainer: Explainer, asked: Asked) -> dict[str, Json]:
+def question_of(explainer: Explainer, asked: Asked, device: torch.device) -> dict[str, Json]:
     """What all images of a call have in common beside the model: method, settings, layer, how the model is read.
 
     Raises ``CannotBeKeyedError`` for a function among the settings, or a method that is not of this package.
     """
     model = explainer.study.bare
     names = {id(module): name for name, module in model.named_modules()}
-    device = device_of(model).type
     reading = explainer.reading
     return {
         "seewhy": sources(),
@@ -64,8 +67,8 @@ def question_of(explainer: Explainer, asked: Asked) -> dict[str, Json]:
         "asked": _method(asked, names),
         "reading": canonical([reading.task, reading.threshold], names),
         "told": canonical(explainer.study.told, names),
-        "device": device,
-        "mode": numeric_mode(device),
+        "device": device.type,
+        "mode": numeric_mode(device.type),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,7 +19,21 @@ COLUMNS: Final = 1021
 """Words of 8 bytes are summed by their number modulo this prime."""
 SMALL: Final = 1 << 14
 """Bytes up to which a tensor is digested whole."""
-Layout: TypeAlias = tuple[tuple[object, ...], ...]
+
+
+class Place(NamedTuple):
+    """Where a tensor lies and how often torch wrote to it."""
+
+    name: str
+    address: int
+    dtype: torch.dtype
+    shape: torch.Size
+    strides: tuple[int, ...]
+    device: torch.device
+    version: int
+
+
+Layout: TypeAlias = tuple[Place, ...]
 
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[Layout, bytes, str]] = weakref.WeakKeyDictionary()
 
@@ -64,7 +78,7 @@ def layout_of(model: nn.Module) -> Layout:
 
 def _layout(tensors: Sequence[tuple[str, Tensor]]) -> Layout:
     return tuple(
-        (name, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device, _version(tensor))
+        Place(name, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device, _version(tensor))
         for name, tensor in tensors
     )
 
