@@ -24,6 +24,7 @@ PAGES = {
     "data": "Data sets and files",
     "models": "Models",
     "runs": "Runs, reports, errors",
+    "speed": "Speed: cache, batches, profiles",
     "training": "Training",
     "multi_input": "Models of several inputs",
 }
@@ -31,9 +32,11 @@ ROOMS = {
     "explain": "explaining", "metrics": "grading", "data": "data", "inspection": "features", "features": "features",
     "training": "training", "models": "models", "capture": "models", "core": "models", "pipeline": "runs",
     "report": "runs", "store": "runs", "values": "runs", "multi_input": "multi_input",
+    "profiling": "speed",
 }  # fmt: skip
 ELSEWHERE = {
     "Evaluation": "grading", "ExplanationMetrics": "grading", "evaluate_methods": "grading", "Embeddings": "embeddings",
+    "BatchProcessor": "speed", "ExplanationCache": "speed", "optimize_for_inference": "speed",
 }  # fmt: skip
 """Names that are not on the page of their room."""
 MORE = {"multi_input": "multi_input", "inspection": "features", "training": "training", "visualization": "explaining"}

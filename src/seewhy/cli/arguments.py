@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 FREE_TEXT = {
     "ckpt_path", "output_dir", "record_id", "target_layer", "embedding_layer", "data.root", "data.path",
-    "paths.artifact_dir", "paths.data_dir",
+    "data.manifest", "data.annotations", "paths.artifact_dir", "paths.data_dir",
 }  # fmt: skip
 """Keys whose values are paths, ids or layers, which users type as they are."""
 
