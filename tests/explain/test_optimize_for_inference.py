@@ -6,6 +6,7 @@ No test looks at a real clock: the models here move the hands themselves.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -351,3 +352,14 @@ def test_what_cannot_be_is_refused(example: Tensor) -> None:
 )
 def test_differences_are_relative_to_the_range(before: Any, after: Any, expected: float) -> None:
     assert largest_difference(before, after) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_real_compiled_code_leaves_no_mark_on_the_model(example: Tensor) -> None:
+    model = ConvNet(channels=3)
+    with unchanged(model), optimize_for_inference(model, example=example, compile=True, rounds=1) as fast:
+        compiled = fast.report.candidates[-1]
+        assert compiled.name == "torch.compile"
+        assert compiled.ratio is not None or "could not be run" in compiled.reason
+        assert fast(example).shape == (4, 3)
+    os.environ.pop("_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR", None)  # the compiler's own, set whenever it runs

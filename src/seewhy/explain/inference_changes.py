@@ -87,7 +87,6 @@ class Compiled:
     name = "torch.compile"
 
     def __init__(self, model: nn.Module) -> None:
-        self.plain: Callable[..., Any] = model
         self.call: Callable[..., Any] = model
         self._model = model
         self._compiled: Callable[..., Any] | None = None
@@ -95,12 +94,22 @@ class Compiled:
     def on(self) -> None:
         """As :meth:`Change.on`."""
         if self._compiled is None:
-            self._compiled = torch.compile(self._model)
+            # A function, not the module: compiling a module leaves an attribute on it.
+            self._compiled = torch.compile(_calling(self._model))
         self.call = self._compiled
 
     def off(self) -> None:
         """As :meth:`Change.off`."""
-        self.call = self.plain
+        self.call = self._model
+
+
+def _calling(model: nn.Module) -> Callable[..., Any]:
+    """A plain function that calls the model."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        return model(*args, **keywords)
+
+    return call
 
 
 def _under_autocast(forward: Callable[..., Any], device: str, dtype: torch.dtype) -> Callable[..., Any]:
