@@ -179,7 +179,9 @@ def test_what_cannot_be_told_is_not_guessed(data: dict[str, Any]) -> None:
     assert data_state(data) is None
 
 
-@pytest.mark.parametrize("content", [b"id,path\na,\xff\xfe\n", b'id,path\n"a"b,c\n', b"id,path\na,x\0y\n"])
+@pytest.mark.parametrize(
+    "content", [b"id,path\na,\xff\xfe\n", b'id,path\n"a"b,c\n', b"id,path\na,x\0y\n", b"id,path\na,s3://x/y\n"]
+)
 def test_a_table_that_cannot_be_read_is_not_guessed(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list.csv").write_bytes(content)
     with pytest.raises(ValueError, match=r"."):

@@ -128,7 +128,13 @@ def test_another_request_is_left_to_the_run(config: dict[str, Any], changed: dic
 
 def test_settings_that_change_no_result_make_no_other_request(config: dict[str, Any]) -> None:
     now(config, recheck=True).keep(OUTCOME)
-    busier = {"data": config["data"] | {"num_workers": 8}, "debug": {"enabled": True}, "writer_threads": 5}
+    busier: dict[str, Any] = {
+        "data": config["data"] | {"num_workers": 8},
+        "debug": {"enabled": True},
+        "writer_threads": 5,
+        "runner": "ray",
+        "ray": {"address": "ray://head:10001"},
+    }
     assert now(config, **busier).receipt() is not None
     assert now(config, output_dir=str(Path("run").resolve())).receipt() is not None
 
@@ -234,6 +240,8 @@ def test_what_is_said_is_what_the_run_said_and_the_code_is_its_code(config: dict
         {"ckpt_path": "nowhere.ckpt"},
         {"ckpt_path": None},
         {"output_dir": "s3://bucket/run"},
+        {"shard": "auto"},
+        {"profile": True},
         {"seed": float("nan")},
         {"seed": 1j},
     ],

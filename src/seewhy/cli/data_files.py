@@ -56,7 +56,8 @@ def data_state(data: Mapping[str, Any]) -> FileState | None:
     """How every file lies that a data group reads; None where that cannot be told from its settings.
 
     It notes more than is read rather than less: all that is below a root, whatever it is called. Raises ``OSError``
-    where a folder or table is not there or cannot be listed, ``ValueError`` where a table cannot be read.
+    where a folder or table is not there or cannot be listed, ``ValueError`` where a table cannot be read or names an
+    address.
 
     Example:
         >>> data_state({"kind": "cluttered_digits", "size": 32, "counts": {"test": 3}}).count
@@ -96,6 +97,8 @@ def _note_table(state: FileState, table: Path, root: Path | None, columns: Colle
     seen: set[str] = set()
     for cell in _cells(table, columns):
         text = "" if cell is None else str(cell).strip()
+        if "://" in text:
+            raise ValueError(f"{text} is on another machine")
         if text and text not in seen:
             seen.add(text)
             state.place(below / text, text)

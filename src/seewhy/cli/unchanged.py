@@ -32,7 +32,9 @@ PACKAGES: Final = (
 WITHOUT_EFFECT: Final = frozenset(
     {"recheck", "debug", "output_dir", "paths", "writer_threads", "num_workers", "hydra", "runner", "ray"}
 )
-"""Settings that change no result: where a run lies and how busily it works."""
+"""Settings that change no result: where a run lies, how busily and on which machines it works."""
+ALWAYS_DONE: Final = ("shard", "profile")
+"""Settings that ask for work of this very process: its part of a run, or how long it takes."""
 LIBRARY_MODELS: Final = frozenset({"timm", "torchvision", "mae_vit", "multi_branch"})
 """Kinds of models whose code is seewhy's or a library's, so that a version tells whether it changed."""
 
@@ -81,18 +83,22 @@ class Standing:
 def standing_of(config: Mapping[str, Any]) -> Standing | None:
     """What the composed ``config`` depends on; None where that cannot be told without the model or the data set.
 
-    It cannot for code of the user's own, for addresses, and for files that are not there: the run then says so.
+    It cannot for code of the user's own, for addresses, and for files that are not there: the run then says so. Part of
+    a run, or one that is to be measured, is left to the run as well.
     """
+    asked = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
     model, data, output_dir = config.get("model"), config.get("data"), config.get("output_dir")
     if not isinstance(model, Mapping) or not isinstance(data, Mapping) or not isinstance(output_dir, str):
         return None
-    if model.get("kind") not in LIBRARY_MODELS or "://" in output_dir or any(_cannot_tell(config)):
+    if model.get("kind") not in LIBRARY_MODELS or "://" in output_dir or any(_cannot_tell(asked)):
+        return None
+    if any(config.get(key) for key in ALWAYS_DONE):
         return None
     try:
         files = data_state(data)
         return None if files is None else Standing(
             output_dir=Path(output_dir),
-            request=_request(config, data),
+            request=_request(asked, data),
             data=files.digest,
             files=files.count,
             report=bool(config.get("generate_report", True)),
@@ -115,14 +121,13 @@ def show_unchanged(console: Console, standing: Standing, receipt: Receipt) -> in
     return int(outcome.failed > 0)
 
 
-def _request(config: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+def _request(asked: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     checkpoint, code = FileState(), FileState()
-    checkpoint.file(Path(str(config.get("ckpt_path"))), "checkpoint")
+    checkpoint.file(Path(str(asked.get("ckpt_path"))), "checkpoint")
     code.tree(Path(seewhy.__file__).parent, without=("__pycache__",))
-    settings = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
-    settings["data"] = {key: value for key, value in data.items() if key not in WITHOUT_EFFECT}
+    kept = {key: value for key, value in data.items() if key not in WITHOUT_EFFECT}
     about: dict[str, Json] = {
-        "settings": settings,
+        "settings": {**asked, "data": kept},
         "versions": {package: _version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "code": code.digest,
