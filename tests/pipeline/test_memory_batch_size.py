@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.data.custom import CustomDataset
 from seewhy.pipeline import batch_size
-from seewhy.pipeline.batch_size import Need, need_of, peak_of_tensors, with_batch_size
+from seewhy.pipeline.batch_size import Need, held_by_tensors, need_of, with_batch_size
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.settings import Settings
 
@@ -35,7 +35,7 @@ def automatic(found: Job) -> Job:
     [(1000, 256, 32), (1000, 16, 16), (100, 256, 1), (0, 256, 1), (433, 256, 8), (440, 256, 16), (10**9, 100, 64)],
 )
 def test_the_largest_power_of_two_within_six_tenths_of_what_is_free(free: int, largest: int, size: int) -> None:
-    assert Need(fixed=100, per_record=10).most(free, largest) == size  # fits: (0.6 free - 100) / 10
+    assert Need([(100, 10)]).most(free, largest) == size  # fits: (0.6 free - 100) / 10
 
 
 def test_bytes_are_counted_while_tensors_live_and_views_hold_none_of_their_own() -> None:
@@ -45,29 +45,52 @@ def test_bytes_are_counted_while_tensors_live_and_views_hold_none_of_their_own()
             x = x.add(1).view(10, 100).t().t().view(1000)
         return x.add_(1)
 
-    assert peak_of_tensors(chain) == 2 * 4000
+    assert held_by_tensors(chain) == [4000] + [8000] * 5
     kept: list[Tensor] = []
-    assert peak_of_tensors(lambda: kept.extend(torch.ones(1000) for _ in range(3))) == 3 * 4000
+    assert held_by_tensors(lambda: kept.extend(torch.ones(1000) for _ in range(3))) == [4000, 8000, 12000]
+
+
+def test_the_fullest_moment_of_many_records_need_not_be_that_of_few() -> None:
+    need = Need([(100, 1), (0, 20)])  # weights in another precision, and a wide layer without them
+    assert [need.at(records) for records in (1, 2, 5, 10)] == [101, 102, 105, 200]
+    assert need.most(free=500, largest=256) == 8  # 300 bytes: room for 15 in the wide layer
+
+
+class Widening(nn.Module):
+    """Half a megabyte for itself at the end, whatever comes; 4 of the size of its input before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 8, 1, bias=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        wide = self.conv(image).mean(dim=(2, 3))
+        return wide[:, :3] + torch.zeros(125_000).sum()
+
+
+def test_what_few_records_hide_is_seen() -> None:
+    need = need_of(job(Widening(), generate_gradcam=False))
+    assert need is not None
+    own, wide = 2 * 16 * 16 * 4, 8 * 16 * 16 * 4
+    assert need.at(2) >= 500_000
+    assert need.at(2) < 2 * need.at(1)
+    assert need.at(1000) >= 1000 * (wide + own)
 
 
 @pytest.mark.parametrize("net", [conv_net, vit], ids=["conv", "transformer"])
-def test_what_a_batch_takes_follows_from_two_records(net: Any) -> None:
-    need = need_of(job(net()))
-    assert need is not None
+def test_two_records_and_four_foretell_five(net: Any) -> None:
     asked = job(net())
-    probe_takes = [batch_size._measured(_probe(asked), _wants(asked), records) for records in (1, 2)]
-    own = 2 * 16 * 16 * 4  # the inputs of a record, of which two more batches are being read
-    assert need.per_record == probe_takes[1] - probe_takes[0] + 2 * own
-    assert need.fixed + need.per_record - 2 * own == probe_takes[0]
-
-
-def _probe(asked: Job) -> Any:
-    targets = [target for question in asked.found.questions for target in question.targets()]
-    return batch_size.Probe(asked.adapter, targets, tokens=asked.found.tokens)
-
-
-def _wants(asked: Job) -> Any:
-    return batch_size.union_of_wants(asked.found.questions)
+    need = need_of(asked)
+    assert need is not None
+    probe = batch_size.Probe(
+        asked.adapter,
+        [target for question in asked.found.questions for target in question.targets()],
+        tokens=asked.found.tokens,
+    )
+    five = {"image": torch.randn(5, 2, 16, 16)}
+    counted = max(held_by_tensors(lambda: probe.capture(five, batch_size.union_of_wants(asked.found.questions))))
+    read_ahead = 5 * 2 * (2 * 16 * 16 * 4)  # two more batches of inputs
+    assert need.at(5) == counted + read_ahead
 
 
 def test_grades_are_measured_with_gradients_at_the_inputs() -> None:
@@ -75,7 +98,7 @@ def test_grades_are_measured_with_gradients_at_the_inputs() -> None:
     graded = need_of(job(conv_net(), generate_embeddings=False, generate_gradcam=True, generate_metrics=True))
     assert alone is not None
     assert graded is not None
-    assert graded.per_record > alone.per_record
+    assert graded.at(32) > alone.at(32)
 
 
 def test_a_number_stays_a_number(tmp_path: Path) -> None:
@@ -87,12 +110,12 @@ def test_a_number_stays_a_number(tmp_path: Path) -> None:
 def test_auto_takes_what_fits_and_says_what_it_was_found_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need = need_of(job(conv_net()))
     assert need is not None
-    free = int((need.fixed + 9 * need.per_record) / 0.6)
+    free = int(need.at(9) / 0.6)
     monkeypatch.setattr(batch_size, "free_on", lambda _: free)
     settled = with_batch_size(automatic(job(conv_net())), tmp_path / "about.json")
     assert settled.batch_size == settled.settings.batch_size == 8
     told = settled.found.choices["batch size"]
-    assert re.match(r"8: found from free memory \(.* MB free; counted in tensors: .*; at most 32\)", told)
+    assert re.match(r"8: found from free memory \(.* MB free; tensors of .* MB for 8; at most 32\)", told)
 
 
 def test_a_run_that_goes_on_keeps_its_size_whatever_is_free_now(
@@ -116,9 +139,9 @@ def test_a_system_that_does_not_tell_gets_the_usual_size(tmp_path: Path, monkeyp
     assert settled.found.choices["batch size"] == "32: found from free memory, which this system does not tell"
 
 
-def test_memory_for_one_record_only_is_a_batch_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_for_less_than_four_records_is_a_batch_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = automatic(job(conv_net()))
-    monkeypatch.setattr(batch_size, "_measured", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(batch_size, "_watched", lambda *_: (_ for _ in ()).throw(MemoryError()))
     settled = with_batch_size(asked, tmp_path / "about.json")
-    assert settled.batch_size == 1
-    assert "does not suffice for two records" in settled.found.choices["batch size"]
+    assert settled.batch_size == 2
+    assert "does not suffice for four records" in settled.found.choices["batch size"]

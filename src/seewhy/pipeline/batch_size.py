@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,20 +34,34 @@ _REMEMBERED: Final = re.compile(r"(\d+): found from free memory")
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a batch takes at once: ``fixed`` ones, and some for each of its records."""
+    """Bytes that a batch holds at each moment of its way: ``fixed`` ones, and some for each of its records.
 
-    fixed: int
-    per_record: int
+    Every moment counts, since the fullest one of few records need not be that of many.
+    """
+
+    moments: Sequence[tuple[int, int]]
+
+    def at(self, records: int) -> int:
+        """Bytes at the fullest moment of so many records.
+
+        Example:
+            >>> need = Need([(100, 1), (0, 20)])
+            >>> need.at(2), need.at(10)
+            (102, 200)
+        """
+        return max(fixed + records * per_record for fixed, per_record in self.moments)
 
     def most(self, free: int, largest: int) -> int:
         """The largest power of two of records, at most ``largest`` and at least 1, within a share of the free bytes.
 
         Example:
-            >>> Need(fixed=100, per_record=10).most(free=1000, largest=256)  # 600 of 1000 bytes: room for 50
+            >>> Need([(100, 10)]).most(free=1000, largest=256)  # 600 of 1000 bytes: room for 50
             32
         """
-        fitting = min(largest, int(SHARE * free - self.fixed) // max(self.per_record, 1))
-        return 1 << (max(fitting, 1).bit_length() - 1)
+        records = 1
+        while 2 * records <= largest and self.at(2 * records) <= SHARE * free:
+            records *= 2
+        return records
 
 
 def with_batch_size(job: Job, about: Path) -> Job:
@@ -79,60 +94,70 @@ def _found(job: Job) -> str:
         return f"{largest}: found from free memory, which this system does not tell"
     need = need_of(job)
     if need is None:
-        return "1: found from free memory, which does not suffice for two records"
-    counted = "measured" if device.type == "cuda" else "counted in tensors"
+        return "2: found from free memory, which does not suffice for four records"
+    size = need.most(free, largest)
     return (
-        f"{need.most(free, largest)}: found from free memory ({_megabytes(free)} free; {counted}: "
-        f"{_megabytes(need.per_record)} for each record and {_megabytes(need.fixed)} besides; at most {largest})"
+        f"{size}: found from free memory ({_megabytes(free)} free; tensors of {_megabytes(need.at(2))} at once for two "
+        f"records, {_megabytes(need.at(size))} for {size}; at most {largest})"
     )
 
 
 def need_of(job: Job) -> Need | None:
-    """What batches of this run take; None where memory does not suffice for two records."""
+    """What batches of this run take, from two records and four; None where memory does not suffice for four.
+
+    A single record goes other ways in many a model: what is a copy of several is a view of one.
+    """
     adapter, wants = job.adapter, union_of_wants(job.found.questions)
     if any(isinstance(question, GradingQuestion) for question in job.found.questions):
         wants = wants | Wants(input_gradients=True)  # the largest pass that a graded method takes
     targets = [target for question in job.found.questions for target in question.targets()] or [Logit(0)]
     probe = Probe(adapter, targets, tokens=job.found.tokens)
     try:
-        one, two = (_measured(probe, wants, records) for records in (1, 2))
+        two, four, beside = _watched(probe, wants)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        one = two = 0
-    if not two:
+        two, four, beside = [], [], 0
+    if not four:
         release()
         return None
     own = sum(tensor[0].nbytes for tensor in adapter.example.values())
     ahead = 2 if adapter.device.type == "cuda" else 2 * job.settings.num_workers + 2
-    per_record = two - one if two > one else two // 2
-    return Need(max(one - per_record, 0), per_record + ahead * own)
+    if len(two) != len(four):  # the model goes other ways for four: no more is known than that none is free
+        return Need([(beside, max(max(two) // 2, max(four) // 4) + ahead * own)])
+    return Need(
+        [(beside + 2 * few - many, (many - few) // 2 + ahead * own) for few, many in zip(two, four, strict=True)]
+    )
 
 
-def _measured(probe: Probe, wants: Wants, records: int) -> int:
-    """The most bytes at once while so many records are asked about, beyond what was held before."""
-    adapter = probe.adapter
-    inputs: Inputs = {name: tensor[:records] for name, tensor in adapter.example.items()}
-    if adapter.device.type != "cuda":
-        return peak_of_tensors(lambda: probe.capture(inputs, wants))
-    probe.capture(inputs, wants)  # libraries choose their kernels, and their scratch memory, at the first call
-    before = torch.cuda.memory_allocated(adapter.device)
-    torch.cuda.reset_peak_memory_stats(adapter.device)
-    probe.capture(inputs, wants)
-    return torch.cuda.max_memory_allocated(adapter.device) - before
+def _watched(probe: Probe, wants: Wants) -> tuple[list[int], list[int], int]:
+    """Bytes in tensors on the way of two records and of four, and what a GPU's libraries take besides."""
+    device, example = probe.adapter.device, probe.adapter.example
+    gpu = device.type == "cuda"
+    found = []
+    for times in (1, 2):
+        inputs: Inputs = {name: torch.cat([tensor] * times) for name, tensor in example.items()}
+        probe.capture(inputs, wants)  # libraries choose their kernels, and their scratch memory, at the first call
+        before = torch.cuda.memory_allocated(device) if gpu else 0
+        if gpu:
+            torch.cuda.reset_peak_memory_stats(device)
+        found.append(held_by_tensors(partial(probe.capture, inputs, wants)))
+    taken = torch.cuda.max_memory_allocated(device) - before if gpu else 0
+    two, four = found
+    return two, four, max(0, taken - max(four))
 
 
-def peak_of_tensors(call: Callable[[], object]) -> int:
-    """The most bytes that tensors made by a call hold at once; the same every time, unlike what a process is given.
+def held_by_tensors(call: Callable[[], object]) -> list[int]:
+    """Bytes in the tensors that a call makes, after each one it makes; the same every time, unlike a process's size.
 
     Example:
-        >>> peak_of_tensors(lambda: torch.ones(1000) + 1)
-        8000
+        >>> held_by_tensors(lambda: torch.ones(1000) + 1)
+        [4000, 8000]
     """
     counting = _Counting()
     with counting:
         call()
-    return counting.peak
+    return counting.history
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -140,7 +165,8 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.held = self.peak = 0
+        self.held = 0
+        self.history: list[int] = []
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -160,7 +186,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(self, storage: torch.UntypedStorage) -> None:
         size = storage.nbytes()
         self.held += size
-        self.peak = max(self.peak, self.held)
+        self.history.append(self.held)
         weakref.finalize(storage, self._gone, size)
 
     def _gone(self, size: int) -> None:

@@ -20,6 +20,7 @@ class Ranked:
     a rank that the model has no output for.
 
     Example:
+        >>> import torch
         >>> Ranked(1).bind(torch.tensor([[0.5, 2.0, 1.0]])).classes
         tensor([2])
     """
