@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -212,3 +215,35 @@ def test_what_the_model_counts_itself_is_no_change_but_a_change_by_others_is(cac
     meddled.explain(SQUARE)
     assert cache.stats()["num_entries"] == before
     assert cache.stats()["reasons"] == {"the model changed while it was asked": 1}
+
+
+KEYS = """
+import sys
+import torch
+from cached_models import PLAIN, SQUARE, Scaled
+from friendly_models import Brightness
+from seewhy import GradCAM, SmoothGrad
+from seewhy.explain.cache_asking import Asking
+from seewhy.explain.prepared import prepare
+for model in (Scaled(), Brightness()):
+    explainer = SmoothGrad(GradCAM(model, "cells", preprocessing=PLAIN), num_samples=2)
+    ready = prepare(SQUARE, explainer.recipe)
+    print(Asking.of(explainer, explainer.asked({}), [ready], [1]).keys("answer"))
+"""
+
+
+@pytest.mark.slow
+def test_keys_are_the_same_in_every_process() -> None:
+    """Python orders sets and hashes texts differently in every process."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", KEYS],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert len(set(found[0].split())) == 2

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
 
 PACKAGE: Final = __name__.partition(".")[0]
+ROOMS: Final = (
+    "*.py",
+    *(f"{room}/**/*.py" for room in ("registry", "models", "capture", "methods", "data", "explain")),
+)
+"""The code that decides what is kept."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def sources() -> str:
     if installed(__name__) is not None:
         return version
     digest = hashlib.sha256()
-    for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+    home = Path(str(package.__file__)).parent
+    for file in sorted(file for room in ROOMS for file in home.glob(room)):
         digest.update(file.read_bytes())
     return f"{version} {digest.hexdigest()}"
