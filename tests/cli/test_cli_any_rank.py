@@ -67,7 +67,7 @@ def test_four_pictures_of_an_eye(folder: Path, command: Callable[..., Any]) -> N
         sums = [answer.values.clip(0).sum() for key, answer in row.answers.items() if key.startswith("gradcam@")]
         assert shares.shape == (1, 4)
         assert sorted(shares[0]) == pytest.approx(sorted(np.array(sums) / sum(sums)), abs=1e-6)
-    assert "0 records to explain, 2 already done" in command(f"{line} {QUICK}").err
+    assert "0 records to explain, 2 already done" in command(f"{line} {QUICK} recheck=true").err
     named = command(f"{line} {QUICK} target_layer=[backbone4,backbone1]")
     assert (named.code, "2 computed" in named.err) == (0, True)
 
