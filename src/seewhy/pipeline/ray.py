@@ -8,12 +8,12 @@ import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from seewhy.pipeline.cluster_address import asked_address, require_answer
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept
-from seewhy.pipeline.ray_options import check_amounts, plain_arguments
+from seewhy.pipeline.ray_options import check_amounts, plain_arguments, room_for
 from seewhy.pipeline.stage import Done, Task
 from seewhy.pipeline.worker import Order, Worker, done_of, factory_of, sameness
 from seewhy.store.attempts import forget_attempts
@@ -22,6 +22,8 @@ from seewhy.values import ConfigError, Json, MissingExtraError, ModelError
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Shared memory of a Ray that is started here: rows are small, and artifacts never travel through it."""
+IN_FLIGHT = 2
+"""Shards that a worker is given at a time: one to make, one that waits."""
 Advanced = Callable[[int, int], None]
 
 
@@ -89,56 +91,36 @@ class RayRunner:
 
     def _rows(self, order: Order, tasks: Sequence[Task], started: bool) -> Generator[Mapping[str, Any], None, None]:
         import ray
-        import ray.data
 
-        gpus, least, most = self._room(ray, len(tasks), started)
-        context = ray.data.DataContext.get_current()
-        shown = context.enable_progress_bars, context.print_on_execution_start
-        context.enable_progress_bars = context.print_on_execution_start = False
+        with warnings.catch_warnings(action="ignore"):  # Ray warns of its own settings
+            made = self._planned(ray, order, tasks, started)
         try:
-            asked = ray.data.from_items([order.row(task) for task in tasks], override_num_blocks=len(tasks))
-            made = asked.map(
-                cast(Any, Worker),
-                fn_constructor_kwargs={"order": order},
-                compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=2),
-                num_cpus=self._num_cpus,
-                num_gpus=gpus,
-            )
             yield from made.iter_rows()
         except ray.exceptions.RayError as error:
             raise ModelError(
                 "SW-Y04", f"Ray ended the work: {str(error).strip()}",
                 fix="committed records are kept: see to the cluster, then run the same command again",
             ) from error  # fmt: skip
+
+    def _planned(self, ray: Any, order: Order, tasks: Sequence[Task], started: bool) -> Any:
+        room = room_for(
+            [node["Resources"] for node in ray.nodes() if node["Alive"]], len(tasks), workers=self._workers,
+            num_cpus=self._num_cpus, num_gpus=self._num_gpus, grows=not started,
+        )  # fmt: skip
+        context = ray.data.DataContext.get_current()
+        shown = context.enable_progress_bars, context.print_on_execution_start
+        context.enable_progress_bars = context.print_on_execution_start = False
+        try:
+            asked = ray.data.from_items([order.row(task) for task in tasks], override_num_blocks=len(tasks))
         finally:
             context.enable_progress_bars, context.print_on_execution_start = shown
-
-    def _room(self, ray: Any, tasks: int, started: bool) -> tuple[float, int, int]:
-        """The GPUs of each worker, and how many workers there are to be at least and at most.
-
-        A cluster that grows may get more machines than it has; the Ray of this machine does not.
-        """
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        gpus = self._num_gpus
-        if gpus is None:
-            gpus = 1 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0
-        room = sum(_fit(node, self._num_cpus, gpus) for node in nodes)
-        if not room or (started and self._workers is not None and self._workers > room):
-            has = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-            raise ConfigError(
-                "SW-Y02",
-                f"{self._workers or 'one'} workers with {self._num_cpus:g} CPUs and {gpus:g} GPUs each do not fit: "
-                f"there are {has}",
-                fix="ask for less: ray.workers, ray.num_cpus, ray.num_gpus",
-            )
-        most = min(self._workers or room, tasks)
-        return gpus, min(room, most), most
-
-
-def _fit(node: Mapping[str, float], num_cpus: float, num_gpus: float) -> int:
-    """How many workers a machine holds."""
-    wanted = [(node.get("CPU", 0.0), num_cpus), (node.get("GPU", 0.0), num_gpus)]
-    return min(int(has / asked + 1e-9) for has, asked in wanted if asked)
+        workers = ray.data.ActorPoolStrategy(
+            min_size=room.least, max_size=room.most, max_tasks_in_flight_per_actor=IN_FLIGHT
+        )
+        constructor = {"order": order}
+        return asked.map(
+            Worker, fn_constructor_kwargs=constructor, compute=workers, num_cpus=self._num_cpus, num_gpus=room.num_gpus
+        )
 
 
 @contextlib.contextmanager

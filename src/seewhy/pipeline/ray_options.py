@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from seewhy.values import ConfigError, Json
 
@@ -30,3 +31,56 @@ def plain_arguments(arguments: Mapping[str, Json]) -> dict[str, Json]:
             fix="give names and paths, and let build make the objects",
         ) from error  # fmt: skip
     return found
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many workers a cluster is asked for, at least and at most, and the GPUs of each."""
+
+    least: int
+    most: int
+    num_gpus: float
+
+
+def room_for(
+    machines: Sequence[Mapping[str, float]],
+    shards: int,
+    *,
+    workers: int | None = None,
+    num_cpus: float = 1,
+    num_gpus: float | None = None,
+    grows: bool = False,
+) -> Room:
+    """The workers that ``machines`` (what each has of ``CPU`` and ``GPU``) hold, no more than there are shards.
+
+    ``workers`` None is as many as there is room for; a cluster that ``grows`` may be asked for more. ``num_gpus`` None
+    is one for each worker where any machine has one.
+
+    Raises:
+        ConfigError: ``SW-Y02``, there is no room.
+
+    Example:
+        >>> room_for([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], shards=100, num_cpus=2)
+        Room(least=1, most=1, num_gpus=1)
+    """
+    if num_gpus is None:
+        num_gpus = 1 if any(has.get("GPU", 0) >= 1 for has in machines) else 0
+    room = sum(_fit(has, num_cpus, num_gpus) for has in machines)
+    if not room or (workers is not None and workers > room and not grows):
+        there = (
+            ", ".join(f"{one.get('CPU', 0):g} CPUs and {one.get('GPU', 0):g} GPUs" for one in machines) or "no machines"
+        )
+        asked = f"{workers or 1} {'worker' if (workers or 1) == 1 else 'workers'}"
+        raise ConfigError(
+            "SW-Y02",
+            f"there is no room for {asked} with {num_cpus:g} CPUs and {num_gpus:g} GPUs each: there are {there}",
+            fix="ask for less: ray.workers, ray.num_cpus, ray.num_gpus",
+        )
+    most = min(workers or room, shards)
+    return Room(min(room, most), most, num_gpus)
+
+
+def _fit(has: Mapping[str, float], num_cpus: float, num_gpus: float) -> int:
+    """How many workers one machine holds."""
+    wanted = ((has.get("CPU", 0.0), num_cpus), (has.get("GPU", 0.0), num_gpus))
+    return min(int(there / asked + 1e-9) for there, asked in wanted if asked)

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,13 @@ from seewhy.store.layout import LOCK
 from seewhy.values import StoreError
 
 CHUNK = 1 << 16
-TEMPORARY = re.compile(r"\.seewhy-\d+-\d+\.tmp")
+TEMPORARY = re.compile(r"\.seewhy-\d+-\d+(-[0-9a-f]+)?\.tmp")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _serial = itertools.count()
+_machine = secrets.token_hex(4)
+"""Two containers of a cluster may give their processes the same numbers."""
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -67,7 +70,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         StoreError: as :func:`write_atomic`, also for an ``OSError`` inside the block.
     """
-    draft = path.parent / f".seewhy-{os.getpid()}-{next(_serial)}.tmp"
+    draft = path.parent / f".seewhy-{os.getpid()}-{next(_serial)}-{_machine}.tmp"
     try:
         _create(draft, durable)
         reach("file.created")

@@ -1,0 +1,139 @@
+"""What a runner on Ray refuses before anything is started: none of this starts Ray."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from seewhy.pipeline.cluster_address import asked_address, require_answer
+from seewhy.pipeline.ray import RayRunner
+from seewhy.pipeline.ray_options import Room, room_for
+from seewhy.values import ConfigError, MissingExtraError
+
+SETTINGS_FRAME = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+BUILD = "worker_samples:digits"
+
+
+@contextmanager
+def server(answer: bytes) -> Iterator[str]:
+    """Something that says ``answer`` to whoever connects, then hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(64)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        thread.join()
+
+
+def test_a_server_of_rays_kind_is_let_through() -> None:
+    with server(SETTINGS_FRAME) as address:
+        require_answer(address)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x00\x00"])
+def test_another_server_is_none_of_ray(answer: bytes) -> None:
+    with server(answer) as address, pytest.raises(ConfigError, match="SW-Y01") as refused:
+        require_answer(address)
+    assert address in refused.value.message
+
+
+def test_where_nobody_listens_the_runner_is_refused_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(ConfigError, match="SW-Y01") as refused:
+        RayRunner(BUILD, {}, address=address)
+    assert "nothing answers" in refused.value.message
+
+
+@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port", "head:99999", "ray://head:10001"])
+def test_an_address_has_a_form(address: str) -> None:
+    with pytest.raises(ConfigError, match="SW-Y01"):
+        asked_address(address)
+
+
+def test_no_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert asked_address(None) is None
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert asked_address(None) == "head:6379"
+    assert asked_address("auto") == "auto"
+    assert asked_address("local") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"workers": 0}, "ray.workers"),
+        ({"workers": 1.5}, "ray.workers"),
+        ({"workers": True}, "ray.workers"),
+        ({"num_cpus": 0}, "ray.num_cpus"),
+        ({"num_cpus": "2"}, "ray.num_cpus"),
+        ({"num_cpus": float("nan")}, "ray.num_cpus"),
+        ({"num_gpus": -1}, "ray.num_gpus"),
+    ],
+)
+def test_amounts_are_numbers(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match="SW-Y06") as refused:
+        RayRunner(BUILD, {}, **given)
+    assert named in refused.value.message
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan")])
+def test_living_objects_do_not_travel(value: object) -> None:
+    with pytest.raises(ConfigError, match="SW-Y06"):
+        RayRunner(BUILD, {"seed": value})
+
+
+@pytest.mark.parametrize(
+    "build", ["worker_samples", "worker_samples:", "worker_samples:none", "nowhere.at.all:f", ":f"]
+)
+def test_what_builds_must_be_importable(build: str) -> None:
+    with pytest.raises(ConfigError, match="SW-Y05"):
+        RayRunner(build, {})
+
+
+def test_without_ray_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError) as missing:
+        RayRunner(BUILD, {})
+    assert missing.value.fix == "pip install 'seewhy[ray]'"
+
+
+TWO = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "room"),
+    [
+        ({"num_gpus": 0}, Room(6, 6, 0)),
+        ({}, Room(2, 2, 1)),
+        ({"num_gpus": 0.5}, Room(4, 4, 0.5)),
+        ({"num_gpus": 0, "num_cpus": 3}, Room(1, 1, 0)),
+        ({"num_gpus": 0, "num_cpus": 0.1, "workers": 3}, Room(3, 3, 0)),
+        ({"num_gpus": 0, "workers": 9, "grows": True}, Room(6, 9, 0)),
+    ],
+)
+def test_workers_are_as_many_as_fit(asked: dict[str, Any], room: Room) -> None:
+    assert room_for(TWO, 100, **asked) == room
+
+
+def test_no_more_workers_than_shards() -> None:
+    assert room_for(TWO, 3, num_gpus=0) == Room(3, 3, 0)
+
+
+@pytest.mark.parametrize("asked", [{"workers": 7, "num_gpus": 0}, {"num_gpus": 3, "grows": True}, {"num_cpus": 5}])
+def test_what_does_not_fit_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="SW-Y02"):
+        room_for(TWO, 100, **asked)
