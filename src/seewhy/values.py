@@ -75,6 +75,13 @@ class StoreError(SeewhyError):
     """A run directory is held, damaged, full or belongs to another run. Codes ``SW-S..``."""
 
 
+class CacheError(SeewhyError):
+    """A cache of explanations cannot be opened, or is asked without what tells one explanation from another.
+
+    Codes ``SW-K..``.
+    """
+
+
 class MissingExtraError(SeewhyError):
     """An optional dependency is absent; ``fix`` is the exact install command. Codes ``SW-X..``."""
 

@@ -17,7 +17,7 @@ from seewhy import ExplanationCache, GradCAM
 from seewhy.explain.explained import Explained
 from seewhy.explain.explainers import make_explainer
 from seewhy.explain.reading import Reading
-from seewhy.values import ConfigError, SeewhyError, TargetError
+from seewhy.values import CacheError, SeewhyError, TargetError
 from toys import Vit
 
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_used_is_refused(cache: ExplanationCache, tmp_path: Path)
         ("SW-K06", lambda: GradCAM(Scaled(), cache=tmp_path)),
     ]
     for code, call in wrong:
-        with pytest.raises(ConfigError, match=code):
+        with pytest.raises(CacheError, match=code):
             call()
     assert not (tmp_path / "new").exists()
 

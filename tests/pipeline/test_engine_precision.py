@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from pipeline_samples import Pictures, conv_net, ids, image_of, vit
 from torch import Tensor, nn
 
+import seewhy
 from seewhy.data.custom import CustomDataset
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.precision_check import Comparison, precision_note
@@ -95,3 +98,13 @@ def test_another_prediction_is_counted_and_the_maps_are_about_the_class_of_the_3
 def test_records_that_cannot_be_read_are_left_out() -> None:
     told = precision_note(job(conv_net(), faults={"r02": OSError("gone")}))["precision"]
     assert "on the first 7 records" in told
+
+
+def test_the_run_tells_it_in_its_summary_and_its_file_and_the_same_again(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"precision": "bf16", "target_classes": [0], "generate_report": False}
+    first = seewhy.run(conv_net(), Pictures(ids(3)), tmp_path / "run", **asked)
+    about = (tmp_path / "run/about.json").read_bytes()
+    assert first.choices["precision"] in json.loads(about)["choices"].values()
+    again = seewhy.run(conv_net(), Pictures(ids(3)), tmp_path / "run", **asked)
+    assert again.computed == 0
+    assert (tmp_path / "run/about.json").read_bytes() == about

@@ -9,25 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from pipeline_samples import Pictures, conv_net, ids, vit
+from pipeline_samples import Pictures, after, conv_net, ids, snapshot, vit
 from torch import Tensor, nn
 
+import seewhy
 from seewhy.data.custom import CustomDataset
 from seewhy.pipeline import batch_size
 from seewhy.pipeline.batch_size import Need, held_by_tensors, need_of, with_batch_size
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.settings import Settings
+from seewhy.values import ConfigError
 
 
 def job(model: nn.Module, **asked: Any) -> Job:
     settings = Settings.of(**asked)
     return prepare(model, CustomDataset(Pictures(ids(3))), settings)
-
-
-def automatic(found: Job) -> Job:
-    """The job as if asked with ``batch_size=auto``."""
-    object.__setattr__(found.settings, "batch_size", "auto")
-    return found
 
 
 @pytest.mark.parametrize(
@@ -112,7 +108,7 @@ def test_auto_takes_what_fits_and_says_what_it_was_found_from(tmp_path: Path, mo
     assert need is not None
     free = int(need.at(9) / 0.6)
     monkeypatch.setattr(batch_size, "free_on", lambda _: free)
-    settled = with_batch_size(automatic(job(conv_net())), tmp_path / "about.json")
+    settled = with_batch_size(job(conv_net(), batch_size="auto"), tmp_path / "about.json")
     assert settled.batch_size == settled.settings.batch_size == 8
     told = settled.found.choices["batch size"]
     assert re.match(r"8: found from free memory \(.* MB free; tensors of .* MB for 8; at most 32\)", told)
@@ -123,25 +119,58 @@ def test_a_run_that_goes_on_keeps_its_size_whatever_is_free_now(
 ) -> None:
     about = tmp_path / "about.json"
     monkeypatch.setattr(batch_size, "free_on", lambda _: 10**12)
-    first = with_batch_size(automatic(job(conv_net())), about)
+    first = with_batch_size(job(conv_net(), batch_size="auto"), about)
     about.write_text(json.dumps({"choices": first.found.choices}))
     monkeypatch.setattr(batch_size, "free_on", lambda _: 1)
-    again = with_batch_size(automatic(job(conv_net())), about)
+    again = with_batch_size(job(conv_net(), batch_size="auto"), about)
     assert first.batch_size == again.batch_size == 32
     assert first.found.choices["batch size"] == again.found.choices["batch size"]
     about.write_text(json.dumps({"choices": {"batch size": "memory did not suffice for 8 records at once"}}))
-    assert with_batch_size(automatic(job(conv_net())), about).batch_size == 1
+    assert with_batch_size(job(conv_net(), batch_size="auto"), about).batch_size == 1
 
 
 def test_a_system_that_does_not_tell_gets_the_usual_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_size, "free_on", lambda _: 0)
-    settled = with_batch_size(automatic(job(conv_net())), tmp_path / "about.json")
+    settled = with_batch_size(job(conv_net(), batch_size="auto"), tmp_path / "about.json")
     assert settled.found.choices["batch size"] == "32: found from free memory, which this system does not tell"
 
 
 def test_memory_for_less_than_four_records_is_a_batch_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = automatic(job(conv_net()))
+    asked = job(conv_net(), batch_size="auto")
     monkeypatch.setattr(batch_size, "_watched", lambda *_: (_ for _ in ()).throw(MemoryError()))
     settled = with_batch_size(asked, tmp_path / "about.json")
     assert settled.batch_size == 2
     assert "does not suffice for four records" in settled.found.choices["batch size"]
+
+
+def test_an_automatic_run_writes_the_bytes_of_one_with_that_size_stopped_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need = need_of(job(conv_net()))
+    assert need is not None
+    room = int(need.at(4) / 0.6) + 1
+    asked: dict[str, Any] = {"shard_size": 8, "target_classes": [0], "generate_report": False}
+    for place in ("whole", "stopped"):
+        monkeypatch.setattr(batch_size, "free_on", lambda _: room)
+        seewhy.run(
+            conv_net(),
+            Pictures(ids(19)),
+            tmp_path / place,
+            batch_size="auto",
+            stop=after(1 + 9 * (place == "whole")),
+            **asked,
+        )
+    monkeypatch.setattr(batch_size, "free_on", lambda _: 10**12)
+    ended = seewhy.run(conv_net(), Pictures(ids(19)), tmp_path / "stopped", batch_size="auto", **asked)
+    assert ended.choices["batch size"].startswith("4: found from free memory")
+    assert snapshot(tmp_path / "stopped") == snapshot(tmp_path / "whole")
+    seewhy.run(conv_net(), Pictures(ids(19)), tmp_path / "number", batch_size=4, **asked)
+    numbers, found = snapshot(tmp_path / "number"), snapshot(tmp_path / "whole")
+    assert {name for name in found if found[name] != numbers.get(name)} <= {"about.json", "manifest.json"}
+
+
+@pytest.mark.parametrize("size", [0, -1, "many", True])
+def test_what_is_no_size_is_refused(size: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Settings.of(batch_size=size)
+    assert refused.value.code == "SW-F02"

@@ -18,6 +18,7 @@ def test_every_batch_picture_and_shard_is_counted(tmp_path: Path) -> None:
     counts = {name: facts["count"] for name, facts in stages.items()}
     assert counts == {
         "understand the model": 1,
+        "choose sizes": 1,
         "plan": 1,
         "all shards": 1,
         "wait for records": 4,

@@ -102,9 +102,15 @@ class Rule:
     at_home: tuple[str, ...] = ()
 
 
-RECORD_BOUNDARIES = ("pipeline/", "data/batching.py", "training/logger_guard.py", "report/live_worker.py")
+RECORD_BOUNDARIES = (
+    "pipeline/",
+    "data/batching.py",
+    "training/logger_guard.py",
+    "report/live_worker.py",
+    "remote/stores.py",
+)
 """Where a failure is recorded and work goes on: of a record, of a logger, which must not end a training, or of a live
-question, which must not end a server."""
+question, which must not end a server. Or where a store's own kinds of error become one of ours."""
 
 RULES = [
     Rule(backward_calls, "loss.backward()"),

@@ -70,7 +70,7 @@ class ExplanationCache:
         enabled: False keeps nothing, finds nothing and touches no disk.
 
     Raises:
-        ConfigError: ``SW-K01`` the folder is a file, ``SW-K02`` it cannot be created or written to, ``SW-K03`` a size
+        CacheError: ``SW-K01`` the folder is a file, ``SW-K02`` it cannot be created or written to, ``SW-K03`` a size
             that is none.
 
     Example:
@@ -112,7 +112,7 @@ class ExplanationCache:
                 method, where ``method`` is a name; the method's settings in either case.
 
         Raises:
-            ConfigError: ``SW-K04``, a name without a model: an explanation without its model is stale at the first
+            CacheError: ``SW-K04``, a name without a model: an explanation without its model is stale at the first
                 change of a weight.
         """
         if self._store is None:
@@ -139,7 +139,7 @@ class ExplanationCache:
         """Keep an explanation: an array or tensor of numbers of any shape. Arguments as in :meth:`get`.
 
         Raises:
-            ConfigError: ``SW-K04`` a name without a model, ``SW-K05`` what is no array of numbers.
+            CacheError: ``SW-K04`` a name without a model, ``SW-K05`` what is no array of numbers.
         """
         values = require_numbers(explanation)
         if self._store is None:

@@ -17,20 +17,20 @@ from seewhy.explain.class_choice import class_list
 from seewhy.explain.prepared import ImageLike, Prepared, prepare
 from seewhy.explain.reading import Reading
 from seewhy.methods.ask import Asked
-from seewhy.values import ConfigError
+from seewhy.values import CacheError
 
 if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
 
 
 def require_folder(folder: Path) -> None:
-    """Create a cache's folder; raises ``ConfigError`` SW-K01 for a file, SW-K02 where nothing can be written."""
+    """Create a cache's folder; raises ``CacheError`` SW-K01 for a file, SW-K02 where nothing can be written."""
     if folder.exists() and not folder.is_dir():
-        raise ConfigError("SW-K01", f"cache_dir is a file: {folder}", fix="name a folder; it is created")
+        raise CacheError("SW-K01", f"cache_dir is a file: {folder}", fix="name a folder; it is created")
     try:
         make_folder(folder)
     except OSError as error:
-        raise ConfigError(
+        raise CacheError(
             "SW-K02",
             f"cache_dir {folder} cannot be created or written to ({error.strerror or error})",
             fix="name a folder of your own, or pass enabled=False",
@@ -38,21 +38,21 @@ def require_folder(folder: Path) -> None:
 
 
 def require_size(max_size_mb: Any) -> float:
-    """A size in mebibytes; raises ``ConfigError`` SW-K03 for what is none."""
+    """A size in mebibytes; raises ``CacheError`` SW-K03 for what is none."""
     number = isinstance(max_size_mb, int | float) and not isinstance(max_size_mb, bool)
     if not number or not math.isfinite(max_size_mb) or max_size_mb <= 0:
-        raise ConfigError(
+        raise CacheError(
             "SW-K03", f"max_size_mb must be a number above 0, got {max_size_mb!r}", fix="set max_size_mb=1000"
         )
     return float(max_size_mb)
 
 
 def require_numbers(explanation: Any) -> NDArray[Any]:
-    """An explanation as an array; raises ``ConfigError`` SW-K05 for what holds no numbers.
+    """An explanation as an array; raises ``CacheError`` SW-K05 for what holds no numbers.
 
     >>> require_numbers([1, 2])
     Traceback (most recent call last):
-    seewhy.values.ConfigError: [SW-K05] an explanation is an array or a tensor of numbers, got list
+    seewhy.values.CacheError: [SW-K05] an explanation is an array or a tensor of numbers, got list
       fix: put what .explain(...) gives
     """
     if isinstance(explanation, Tensor):
@@ -63,7 +63,7 @@ def require_numbers(explanation: Any) -> NDArray[Any]:
     if isinstance(explanation, np.ndarray) and explanation.dtype.kind in "biuf" and explanation.dtype.itemsize <= 8:
         return explanation.astype(explanation.dtype.newbyteorder("="), copy=False)
     told = f"an array of {explanation.dtype}" if isinstance(explanation, np.ndarray) else type(explanation).__name__
-    raise ConfigError(
+    raise CacheError(
         "SW-K05",
         f"an explanation is an array or a tensor of numbers, got {told}",
         fix="put what .explain(...) gives",
@@ -71,9 +71,9 @@ def require_numbers(explanation: Any) -> NDArray[Any]:
 
 
 def require_cache(cache: Any) -> None:
-    """Raise ``ConfigError`` SW-K06 for what is no cache."""
+    """Raise ``CacheError`` SW-K06 for what is no cache."""
     if cache is not None and not all(hasattr(cache, name) for name in ("answers", "look", "keep")):
-        raise ConfigError(
+        raise CacheError(
             "SW-K06",
             f"cache must be a seewhy.ExplanationCache, got {type(cache).__name__}",
             fix="write cache=seewhy.ExplanationCache('a/folder')",
@@ -83,7 +83,7 @@ def require_cache(cache: Any) -> None:
 def asked_by_hand(
     image: ImageLike, method: str | Explainer, target_class: Any, others: Mapping[str, Any]
 ) -> tuple[Explainer, Asked, Sequence[Prepared], Sequence[Any]]:
-    """The explainer that would be asked, how, about what; raises ``ConfigError`` SW-K04 for a name without a model."""
+    """The explainer that would be asked, how, about what; raises ``CacheError`` SW-K04 for a name without a model."""
     from seewhy.explain.explainer import Explainer
     from seewhy.explain.explainers import make_explainer
 
@@ -91,7 +91,7 @@ def asked_by_hand(
         explainer, asked = method, method.asked(others)
     else:
         if not isinstance(method, str) or others.get("model") is None:
-            raise ConfigError(
+            raise CacheError(
                 "SW-K04",
                 f"the method {method!r} was given without the model it explains: a cache that does not know the model "
                 "would be stale at the first change of a weight",

@@ -27,7 +27,6 @@ from seewhy.targets import Logit
 SHARE: Final = 0.6
 """The share of the free memory that a batch may take; libraries' scratch memory and fragments have the rest."""
 LARGEST_ON_CPU, LARGEST_ON_GPU = 32, 256
-AUTO: Final = "auto"
 FOUND: Final = "batch size"
 _REMEMBERED: Final = re.compile(r"(\d+): found from free memory")
 
@@ -71,7 +70,7 @@ def with_batch_size(job: Job, about: Path) -> Job:
     the size that ``about``, its file of choices, remembers, so that it forms the batches it would have formed without
     the interruption; the size is no part of a run's identity.
     """
-    if str(job.settings.batch_size) != AUTO:
+    if job.settings.batch_size != "auto":
         return job
     told = _remembered(about) or _found(job)
     job.found.choices[FOUND] = told

@@ -42,7 +42,9 @@ class Job:
     @property
     def batch_size(self) -> int:
         """How many records go through the model together, once ``auto`` is settled (``with_batch_size``)."""
-        return int(self.settings.batch_size)
+        if self.settings.batch_size == "auto":
+            raise ValueError("the batch size is not settled")
+        return self.settings.batch_size
 
     @property
     def labels_match(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +17,12 @@ from seewhy.data.records import Dataset
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.about import ABOUT, about_json
 from seewhy.pipeline.applicable import Applicable
+from seewhy.pipeline.batch_size import with_batch_size
 from seewhy.pipeline.finish import Ended, Whole, finish_part, finish_run
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
+from seewhy.pipeline.precision_check import precision_note
+from seewhy.pipeline.remote_output import Sending, mirrored, output_address, output_path
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
@@ -88,21 +91,44 @@ def run(
     ``facts`` about how the model was built become part of the run's identity. ``stop`` is asked after each shard; once
     true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report.
     ``runner`` computes the shards: this process if None, or :class:`seewhy.pipeline.ray.RayRunner`. With a ``shard``
-    the run is that part alone, in ``parts/`` below ``output_dir``, for :func:`seewhy.pipeline.merge.merge`. The model
-    comes back as it was.
+    the run is that part alone, in ``parts/`` below ``output_dir``, for :func:`seewhy.pipeline.merge.merge`. An
+    ``output_dir`` such as ``s3://bucket/run`` is filled from a copy on this machine, shard by shard. The model comes
+    back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
     """
     asked = Settings.of(**given) if settings is None else settings
+    with _placed(output_dir, asked, observer or Silent()) as (place, watching):
+        return _run(
+            model, dataset, place, asked, watching, runner, stop,
+            headless=headless, class_names=class_names, facts=facts or {}, command=command,
+        )  # fmt: skip
+
+
+def _run(
+    model: nn.Module,
+    dataset: Any,
+    place: Path,
+    asked: Settings,
+    observer: Observer,
+    runner: Runner | None,
+    stop: Callable[[], bool],
+    *,
+    headless: bool | None,
+    class_names: Sequence[str] | None,
+    facts: Mapping[str, Json],
+    command: Sequence[str],
+) -> Summary:
     profiler = PerformanceProfiler(enabled=asked.profile)
     begun = time.monotonic()
-    place = _place(Path(output_dir), asked)
     records = dataset if isinstance(dataset, Dataset) else CustomDataset(dataset, frames_first=asked.frames_first or ())
     with profiler.profile("understand the model"):
         job = prepare(model, records, asked, headless=headless, class_names=class_names)
-    observer = observer or Silent()
-    with RunDirectory.open(place, _fingerprint(job, facts or {})) as directory:
+    with RunDirectory.open(place, _fingerprint(job, facts)) as directory:
+        with profiler.profile("choose sizes"):
+            job = with_batch_size(job, directory.root / ABOUT)
+            job.found.choices.update(precision_note(job))
         with profiler.profile("plan", device=False):
             plan = _plan(job, directory)
         observer.planned(plan, job.found)
@@ -137,13 +163,20 @@ def run(
     )
 
 
-def _place(output_dir: Path, settings: Settings) -> Path:
-    """Where this run lies; raises where it and the parts of a run would get in each other's way."""
-    if settings.shard is None:
-        require_merged(output_dir)
-        return output_dir
-    require_part_fits(output_dir, settings.shard)
-    return settings.shard.place(output_dir)
+@contextmanager
+def _placed(output_dir: str | Path, settings: Settings, observer: Observer) -> Iterator[tuple[Path, Observer]]:
+    """Where this run lies on this machine, and its observer; raises where it would get in the way of another."""
+    part, address = settings.shard, output_address(output_dir)
+    if address is not None:
+        with mirrored(address if part is None else address / part.place(Path())) as (root, mirror):
+            yield root, Sending(observer, mirror)
+        return
+    path = output_path(output_dir)
+    if part is None:
+        require_merged(path)
+    else:
+        require_part_fits(path, part)
+    yield path if part is None else part.place(path), observer
 
 
 def _finish(

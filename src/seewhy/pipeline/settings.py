@@ -33,11 +33,12 @@ class Settings:
     ``target_classes`` are those explained: ``auto`` is every class up to 20 and the five highest of each record above
     that; names are looked up in the class names. ``target_layer`` is one layer, or one for each of several inputs.
     ``attention_layers`` counts attention layers from 0, negative from the end. ``batch_size`` is the most records that
-    go through the model together: where memory does not suffice it is halved until they fit. ``frames_first`` names the
-    inputs that the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are
-    what a kill can cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what
-    ``generate_metrics`` grades, and by what
-    (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes ``report/index.html`` at the end.
+    go through the model together: where memory does not suffice it is halved until they fit; ``auto`` is as many as
+    free memory allows, found on the first records and kept when a run goes on. ``frames_first`` names the inputs that
+    the model takes as clips ``(B, T, C, H, W)``. ``shard_size`` records are committed together, and are what a kill can
+    cost at most; if None, as many as :attr:`committed_together` says. ``metrics`` says what ``generate_metrics``
+    grades, and by what (:class:`seewhy.pipeline.grading_settings.Grading`). ``generate_report`` writes
+    ``report/index.html`` at the end.
     ``profile`` measures where time and memory go, and writes ``profile/``. ``shard`` (``"2/8"``, from ``"0/8"`` to
     ``"7/8"``, or ``"auto"`` below a launcher) leaves the run to that many jobs, which share the records by their ids.
     ``render`` says of which records pictures are drawn: of ``all``, of a ``sample`` of ``render_sample`` records, or of
@@ -56,7 +57,7 @@ class Settings:
     target_layer: str | tuple[str, ...] | None = None
     embedding_layer: str | None = None
     attention_layers: tuple[int, ...] = (-1,)
-    batch_size: int = 32
+    batch_size: int | Literal["auto"] = 32
     num_workers: int = 0
     max_records: int | None = None
     shard_size: int | None = None
@@ -97,7 +98,8 @@ class Settings:
         return cls(**checked)
 
     def __post_init__(self) -> None:
-        _at_least("batch_size", self.batch_size, 1)
+        if self.batch_size != "auto":
+            _at_least("batch_size", self.batch_size, 1)
         _at_least("num_workers", self.num_workers, 0)
         if self.shard_size is not None:
             _at_least("shard_size", self.shard_size, 1)

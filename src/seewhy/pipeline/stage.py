@@ -12,6 +12,7 @@ from typing import Protocol
 
 from seewhy.data.batching import load_batches
 from seewhy.data.records import Batch, views_of
+from seewhy.pipeline.device_feed import feed, holding
 from seewhy.pipeline.engine import Engine, Explained
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.map_volume import can_write_volumes
@@ -81,15 +82,15 @@ class Stage:
     def run(self, tasks: Sequence[Task], advanced: Callable[[int, int], None] = lambda *_: None) -> Iterator[Done]:
         """Make and commit each task's shard, in order. ``advanced`` hears of records and failures, batch by batch."""
         job, settings = self._job, self._job.settings
-        batches = load_batches(
+        loaded = load_batches(
             job.dataset,
-            list(chain.from_iterable(task.asked.batches(settings.batch_size) for task in tasks)),
+            list(chain.from_iterable(task.asked.batches(job.batch_size) for task in tasks)),
             num_workers=settings.num_workers,
             pin_memory=job.adapter.device.type == "cuda",
             seed=settings.seed,
         )
         with (
-            closing(batches),
+            closing(feed(loaded, job.adapter.device)) as batches,
             ThreadPoolExecutor(settings.writer_threads, thread_name_prefix="seewhy-picture") as threads,
         ):
             desk = Desk(
@@ -102,23 +103,37 @@ class Stage:
         shard, chosen = OpenShard(task.chunk, desk), dict(self._job.found.choices)
         engine = self._engine(task.chunk)
         failed = self._take(shard, (Explained(at, stage="process", error=LOST) for at in sorted(task.lost)), advanced)
-        while not shard.full:
-            with self._profiler.profile("wait for records", device=False):
-                batch = next(batches)
-            with self._profiler.profile("ask the model"):
-                failed += self._take(shard, engine.explain(batch), advanced)
+        for results in self._answers(engine, holding(batches, len(task.asked.positions))):
+            failed += self._take(shard, results, advanced)
         with self._profiler.profile("wait for pictures", device=False):
             shard.drawn()
         with self._profiler.profile("commit", device=False):
             shard.commit(partial(self._writer.commit, name=task.name))
         new = {what: how for what, how in self._job.found.choices.items() if chosen.get(what) != how}
-        if engine.batch_size < self._job.settings.batch_size:
-            new["batch size"] = _batch_note(self._job.settings.batch_size, engine.batch_size)
+        if engine.batch_size < self._job.batch_size:
+            new["batch size"] = _batch_note(self._job.batch_size, engine.batch_size)
         return Done(task.name, len(task.chunk.positions), failed, new)
 
     def _engine(self, chunk: Chunk) -> Engine:
-        found, settings = self._job.found, self._job.settings
-        return Engine(self._job.adapter, chunk.questions, tokens=found.tokens, batch_size=settings.batch_size)
+        job = self._job
+        return Engine(job.adapter, chunk.questions, tokens=job.found.tokens, batch_size=job.batch_size)
+
+    def _answers(self, engine: Engine, batches: Iterator[Batch]) -> Iterator[list[Explained]]:
+        """What the engine says of each batch.
+
+        With a profiler a batch is done before the next is asked about: else its seconds would be the other's.
+        """
+        if not self._profiler.enabled:
+            yield from engine.explain_all(batches)
+            return
+        while True:
+            with self._profiler.profile("wait for records", device=False):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            with self._profiler.profile("ask the model"):
+                results = list(engine.explain(batch))
+            yield results
 
     def _paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> Drawn:
         with self._profiler.profile("draw and encode", device=False):
