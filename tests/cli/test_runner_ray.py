@@ -61,6 +61,8 @@ def test_without_ray_only_its_runner_is_refused(
 
 
 MINE = """
+from pathlib import Path
+
 import torch
 from torch import nn
 from torch.utils.data import Dataset
@@ -78,7 +80,7 @@ class Net(nn.Module):
 
 class Pictures(Dataset):
     def __init__(self, file):
-        self.seeds = [int(line) for line in open(file).read().split()]
+        self.seeds = [int(line) for line in Path(file).read_text().split()]
 
     def __len__(self):
         return len(self.seeds)
@@ -86,6 +88,7 @@ class Pictures(Dataset):
     def __getitem__(self, i):
         return torch.randn(3, 12, 12, generator=torch.Generator().manual_seed(self.seeds[i])), i % 3
 """
+COMMAND = ("about.json", "manifest.json")
 EXPERIMENT = """
 defaults:
   - model: custom
@@ -106,8 +109,9 @@ output_dir: artifacts/${runner}
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    found = (path for path in root.rglob("*") if path.is_file() and path.name[0] != ".")
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found if path.name != "about.json"}
+    """All but what says the command: ``about.json``, and its digest in the manifest."""
+    found = (path for path in root.rglob("*") if path.is_file() and path.name not in (".lock", *COMMAND))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
 
 
 @pytest.mark.slow

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from seewhy.pipeline.cluster_address import asked_address, require_answer
+from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.ray import RayRunner
 from seewhy.pipeline.ray_options import Room, room_for
-from seewhy.values import ConfigError, MissingExtraError
+from seewhy.values import MissingExtraError
 
 SETTINGS_FRAME = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 BUILD = "worker_samples:digits"
@@ -44,7 +45,7 @@ def test_a_server_of_rays_kind_is_let_through() -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x00\x00"])
 def test_another_server_is_none_of_ray(answer: bytes) -> None:
-    with server(answer) as address, pytest.raises(ConfigError, match="SW-Y01") as refused:
+    with server(answer) as address, pytest.raises(ClusterError, match="SW-Y01") as refused:
         require_answer(address)
     assert address in refused.value.message
 
@@ -52,14 +53,14 @@ def test_another_server_is_none_of_ray(answer: bytes) -> None:
 def test_where_nobody_listens_the_runner_is_refused_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-    with pytest.raises(ConfigError, match="SW-Y01") as refused:
+    with pytest.raises(ClusterError, match="SW-Y01") as refused:
         RayRunner(BUILD, {}, address=address)
     assert "nothing answers" in refused.value.message
 
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port", "head:99999", "ray://head:10001"])
 def test_an_address_has_a_form(address: str) -> None:
-    with pytest.raises(ConfigError, match="SW-Y01"):
+    with pytest.raises(ClusterError, match="SW-Y01"):
         asked_address(address)
 
 
@@ -85,14 +86,14 @@ def test_no_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_amounts_are_numbers(given: dict[str, Any], named: str) -> None:
-    with pytest.raises(ConfigError, match="SW-Y06") as refused:
+    with pytest.raises(ClusterError, match="SW-Y06") as refused:
         RayRunner(BUILD, {}, **given)
     assert named in refused.value.message
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan")])
 def test_living_objects_do_not_travel(value: object) -> None:
-    with pytest.raises(ConfigError, match="SW-Y06"):
+    with pytest.raises(ClusterError, match="SW-Y06"):
         RayRunner(BUILD, {"seed": value})
 
 
@@ -100,7 +101,7 @@ def test_living_objects_do_not_travel(value: object) -> None:
     "build", ["worker_samples", "worker_samples:", "worker_samples:none", "nowhere.at.all:f", ":f"]
 )
 def test_what_builds_must_be_importable(build: str) -> None:
-    with pytest.raises(ConfigError, match="SW-Y05"):
+    with pytest.raises(ClusterError, match="SW-Y05"):
         RayRunner(build, {})
 
 
@@ -135,5 +136,5 @@ def test_no_more_workers_than_shards() -> None:
 
 @pytest.mark.parametrize("asked", [{"workers": 7, "num_gpus": 0}, {"num_gpus": 3, "grows": True}, {"num_cpus": 5}])
 def test_what_does_not_fit_is_refused(asked: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="SW-Y02"):
+    with pytest.raises(ClusterError, match="SW-Y02"):
         room_for(TWO, 100, **asked)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.runners import Runner
-from seewhy.values import ConfigError, nearest
+from seewhy.values import nearest
 
 RUNNERS: Final = ("local", "ray")
 RAY_SETTINGS: Final = ("address", "workers", "num_cpus", "num_gpus")
@@ -17,12 +18,12 @@ def runner_of(config: Mapping[str, Any]) -> Runner | None:
     """The runner of a composed configuration; None is this process.
 
     Raises:
-        ConfigError: ``SW-Y07`` no such runner, ``SW-Y08`` no such setting, and what
+        ClusterError: ``SW-Y07`` no such runner, ``SW-Y08`` no such setting, and what
             :class:`seewhy.pipeline.ray.RayRunner` refuses.
     """
     name, settings = config.get("runner", "local"), config.get("ray") or {}
     if name not in RUNNERS:
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y07", f"there is no runner {name!r}", near=nearest(str(name), RUNNERS),
             fix="runner=local is this process, runner=ray a cluster",
         )  # fmt: skip
@@ -39,13 +40,13 @@ def runner_of(config: Mapping[str, Any]) -> Runner | None:
 
 def _check_settings(settings: object) -> None:
     if not isinstance(settings, Mapping):
-        raise ConfigError("SW-Y08", f"ray must be settings by name, got {settings!r}", fix="for example ray.workers=4")
+        raise ClusterError("SW-Y08", f"ray must be settings by name, got {settings!r}", fix="for example ray.workers=4")
     for key in settings:
         if key not in RAY_SETTINGS:
-            raise ConfigError(
+            raise ClusterError(
                 "SW-Y08", f"there is no setting ray.{key}", near=nearest(str(key), RAY_SETTINGS),
                 fix=f"known are {', '.join(RAY_SETTINGS)}",
             )  # fmt: skip
     address = settings.get("address")
     if address is not None and not isinstance(address, str):
-        raise ConfigError("SW-Y08", f"ray.address must be a text, got {address!r}", fix="write ray.address=HOST:6379")
+        raise ClusterError("SW-Y08", f"ray.address must be a text, got {address!r}", fix="write ray.address=HOST:6379")

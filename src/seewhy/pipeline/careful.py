@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.stage import Done, Stage, Task
 from seewhy.store.attempts import Attempts
-from seewhy.values import Artifact, DataError, Json, ModelError, RecordRow
+from seewhy.values import Artifact, DataError, Json, RecordRow
 
 DEATHS: Final = 2
 """So many processes may die of something before it is taken for the cause: machines vanish for reasons of their own."""
@@ -34,11 +35,11 @@ def make_carefully(job: Job, stage: Stage, task: Task, attempts: Attempts) -> Do
     """Make a task's shard; a record that kills every process that reads or computes it becomes a failed row.
 
     Raises:
-        ModelError: ``SW-Y10``, processes die of the shard, but of no record alone.
+        ClusterError: ``SW-Y10``, processes die of the shard, but of no record alone.
     """
     died = attempts.died(COMPUTING)
     if died > 2 * DEATHS:
-        raise ModelError(
+        raise ClusterError(
             "SW-Y10",
             f"{died} workers died while they computed {task.name}, though none dies of one of its records alone",
             fix="set a smaller data.batch_size, or give each worker more memory",

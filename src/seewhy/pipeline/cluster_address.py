@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Final
 
-from seewhy.values import ConfigError
+from seewhy.pipeline.cluster_errors import ClusterError
 
 SECONDS: Final = 5.0
 AUTO: Final = "auto"
@@ -24,14 +24,14 @@ def asked_address(address: str | None) -> str | None:
     """The address asked for, else that of the environment variable ``RAY_ADDRESS``; None for no cluster.
 
     Raises:
-        ConfigError: ``SW-Y01``, it has no form that this side can join.
+        ClusterError: ``SW-Y01``, it has no form that this side can join.
     """
     found = address or os.environ.get("RAY_ADDRESS") or None
     if found in (None, "local"):
         return None
     host, _, port = found.rpartition(":")
     if found != AUTO and ("://" in found or not host or not port.isdecimal() or int(port) > 65535):
-        raise ConfigError("SW-Y01", f"ray.address={found!r} is no address of a cluster's head node", fix=_FIX)
+        raise ClusterError("SW-Y01", f"ray.address={found!r} is no address of a cluster's head node", fix=_FIX)
     return found
 
 
@@ -39,7 +39,7 @@ def require_answer(address: str) -> None:
     """Refuse an address where no server of Ray's kind answers.
 
     Raises:
-        ConfigError: ``SW-Y01``, with what was met there.
+        ClusterError: ``SW-Y01``, with what was met there.
     """
     if address == AUTO or os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
         return
@@ -50,9 +50,9 @@ def require_answer(address: str) -> None:
             connection.sendall(_GREETING)
             met = _first_frame(connection)
     except OSError as error:
-        raise ConfigError("SW-Y01", f"nothing answers at ray.address={address}: {error}", fix=_FIX) from error
+        raise ClusterError("SW-Y01", f"nothing answers at ray.address={address}: {error}", fix=_FIX) from error
     if len(met) < _HEADER or met[3] != _SETTINGS:
-        raise ConfigError("SW-Y01", f"what answers at ray.address={address} is no cluster of Ray", fix=_FIX)
+        raise ClusterError("SW-Y01", f"what answers at ray.address={address} is no cluster of Ray", fix=_FIX)
 
 
 def _first_frame(connection: socket.socket) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.pipeline.cluster_address import asked_address, require_answer
+from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept
 from seewhy.pipeline.ray_options import check_amounts, plain_arguments, room_for
@@ -18,7 +19,7 @@ from seewhy.pipeline.stage import Done, Task
 from seewhy.pipeline.worker import Order, Worker, done_of, factory_of, sameness
 from seewhy.store.attempts import forget_attempts
 from seewhy.store.run_directory import RunDirectory
-from seewhy.values import ConfigError, Json, MissingExtraError, ModelError
+from seewhy.values import Json, MissingExtraError
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Shared memory of a Ray that is started here: rows are small, and artifacts never travel through it."""
@@ -41,10 +42,10 @@ class RayRunner:
     A worker that dies is replaced and its shard made again; a record that kills its worker twice becomes a failed row.
 
     Raises:
-        ConfigError: ``SW-Y01`` nothing answers at the address, ``SW-Y02`` no room for what is asked, ``SW-Y03`` a
-            worker has another model or other data, ``SW-Y05`` ``build`` is no such function, ``SW-Y06`` a setting.
+        ClusterError: ``SW-Y01`` nothing answers at the address, ``SW-Y02`` no room for what is asked, ``SW-Y03`` a
+            worker has another model or other data, ``SW-Y04`` a worker or Ray failed, ``SW-Y05`` ``build`` is no such
+            function, ``SW-Y06`` a setting, ``SW-Y09`` and ``SW-Y10`` workers keep dying.
         MissingExtraError: ``SW-X01`` Ray is not installed.
-        ModelError: ``SW-Y04`` a worker or Ray failed, ``SW-Y09`` and ``SW-Y10`` workers keep dying.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class RayRunner:
         try:
             yield from made.iter_rows()
         except ray.exceptions.RayError as error:
-            raise ModelError(
+            raise ClusterError(
                 "SW-Y04", f"Ray ended the work: {str(error).strip()}",
                 fix="committed records are kept: see to the cluster, then run the same command again",
             ) from error  # fmt: skip
@@ -151,6 +152,6 @@ def _start(ray: Any, address: str | None) -> None:
         with signals_kept(), warnings.catch_warnings(action="ignore"):
             ray.init(address or "local", log_to_driver=False, configure_logging=False, **alone)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y01", f"Ray cannot be {'joined' if address else 'started'}: {error}", fix="see what Ray says"
         ) from error

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seewhy.values import ConfigError, Json
+from seewhy.pipeline.cluster_errors import ClusterError
+from seewhy.values import Json
 
 
 def check_amounts(workers: int | None, num_cpus: float, num_gpus: float | None) -> None:
-    """Refuse numbers of workers, CPUs and GPUs that are none (``ConfigError`` SW-Y06)."""
+    """Refuse numbers of workers, CPUs and GPUs that are none (``ClusterError`` SW-Y06)."""
     whole = workers is None or (type(workers) is int and workers >= 1)
     wrong: list[tuple[str, object, str]] = [("workers", workers, "a whole number from 1 on, or null")] * (not whole)
     for name, value, least in (("num_cpus", num_cpus, 0.01), ("num_gpus", num_gpus, 0)):
@@ -18,15 +19,15 @@ def check_amounts(workers: int | None, num_cpus: float, num_gpus: float | None) 
         if not number and not (name == "num_gpus" and value is None):
             wrong.append((name, value, f"a number from {least} on"))
     for name, given, expected in wrong:
-        raise ConfigError("SW-Y06", f"ray.{name} must be {expected}, got {given!r}", fix=f"correct ray.{name}")
+        raise ClusterError("SW-Y06", f"ray.{name} must be {expected}, got {given!r}", fix=f"correct ray.{name}")
 
 
 def plain_arguments(arguments: Mapping[str, Json]) -> dict[str, Json]:
-    """Arguments as they arrive on another machine; ``ConfigError`` SW-Y06 for what is no JSON."""
+    """Arguments as they arrive on another machine; ``ClusterError`` SW-Y06 for what is no JSON."""
     try:
         found: dict[str, Json] = json.loads(json.dumps(dict(arguments), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y06", f"the arguments of build must be plain JSON: {error}",
             fix="give names and paths, and let build make the objects",
         ) from error  # fmt: skip
@@ -57,7 +58,7 @@ def room_for(
     is one for each worker where any machine has one.
 
     Raises:
-        ConfigError: ``SW-Y02``, there is no room.
+        ClusterError: ``SW-Y02``, there is no room.
 
     Example:
         >>> room_for([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], shards=100, num_cpus=2)
@@ -71,7 +72,7 @@ def room_for(
             ", ".join(f"{one.get('CPU', 0):g} CPUs and {one.get('GPU', 0):g} GPUs" for one in machines) or "no machines"
         )
         asked = f"{workers or 1} {'worker' if (workers or 1) == 1 else 'workers'}"
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y02",
             f"there is no room for {asked} with {num_cpus:g} CPUs and {num_gpus:g} GPUs each: there are {there}",
             fix="ask for less: ray.workers, ray.num_cpus, ray.num_gpus",

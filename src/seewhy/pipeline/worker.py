@@ -18,6 +18,7 @@ from torch import nn
 from seewhy.data.records import Dataset
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.careful import make_carefully
+from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Chunk
 from seewhy.pipeline.questions import Question
@@ -28,7 +29,7 @@ from seewhy.store.attempts import Attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.keys import digest, plain
 from seewhy.store.shards import Shard
-from seewhy.values import ConfigError, Json, ModelError, SeewhyError
+from seewhy.values import Json, SeewhyError
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Worker:
             return said_of_error(error)
         except Exception:  # noqa: BLE001  the edge of the process: an engine would try again, or hide the reason
             return said_of_error(
-                ModelError(
+                ClusterError(
                     "SW-Y04",
                     "a worker failed:\n" + traceback.format_exc().rstrip(),
                     fix="committed records are kept; runner=local shows the same error in one process",
@@ -115,7 +116,7 @@ class Worker:
 
     def _build(self, attempts: Attempts) -> tuple[Job, Stage]:
         if attempts.died("building") > 2:
-            raise ModelError(
+            raise ClusterError(
                 "SW-Y09",
                 "workers die while they build the model and the data set",
                 fix="too little memory for one copy of the model in each worker is the usual cause: ask for fewer "
@@ -127,7 +128,7 @@ class Worker:
             torch.set_num_threads(order.threads)
             parts = factory_of(order.build)(**order.arguments)
             if not isinstance(parts, Parts):
-                raise ConfigError(
+                raise ClusterError(
                     "SW-Y05", f"{order.build} returned a {type(parts).__name__}",
                     fix="return seewhy.pipeline.worker.Parts(model, dataset)",
                 )  # fmt: skip
@@ -149,18 +150,18 @@ def factory_of(build: str) -> Callable[..., object]:
     """The callable behind ``"package.module:function"``.
 
     Raises:
-        ConfigError: ``SW-Y05`` there is none.
+        ClusterError: ``SW-Y05`` there is none.
     """
     module, colon, name = build.partition(":")
     try:
         found = getattr(importlib.import_module(module), name) if colon and name else None
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y05", f"build={build!r} cannot be imported: {error}",
             fix="name a function that every worker can import, as package.module:function",
         ) from error  # fmt: skip
     if not callable(found):
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y05", f"build={build!r} names no function",
             fix="name a function that every worker can import, as package.module:function",
         )  # fmt: skip
@@ -187,11 +188,11 @@ def require_same(there: Mapping[str, Json], here: Mapping[str, Json]) -> None:
     """Refuse to compute with other weights or data than the run's.
 
     Raises:
-        ConfigError: ``SW-Y03``, with one line for each difference.
+        ClusterError: ``SW-Y03``, with one line for each difference.
     """
     lines = [f"{key}: {there[key]} there, {here.get(key)} here" for key in there if there[key] != here.get(key)]
     if lines:
-        raise ConfigError(
+        raise ClusterError(
             "SW-Y03",
             "a worker built something else than the run was started with:\n    " + "\n    ".join(lines),
             fix="let every machine see the same checkpoint, data and code",
