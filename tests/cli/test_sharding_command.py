@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 from cli_samples import COUNTS, files, rows
 
 from conftest import Command
 from seewhy.cli.main import seewhy
+from seewhy.remote import stores
 
 EXPERIMENT = "experiment=embeddings/my_experiment ckpt_path=path/to/model.ckpt output_dir=out"
 SCRIPT = Path(__file__).parents[2] / "examples/scheduler/explain_parts.sbatch"
@@ -64,6 +66,24 @@ def test_refusals_have_the_exit_code_of_refusals(
     assert command(f"{EXPERIMENT} shard=2/2").code == 2
     assert seewhy(["merge", "nowhere"]) == 2
     assert "SW-S45" in capsys.readouterr().err
+
+
+def test_a_run_in_a_store_is_fetched_whole(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(project / "machine"))
+    monkeypatch.setattr(stores, "_open", {})
+    words = EXPERIMENT.replace("output_dir=out", "output_dir=memory://cli-store/run")
+    try:
+        assert command(f"{words} shard=0/1").code == 0
+        assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 0
+        assert seewhy(["merge", "here"]) == 0
+    finally:
+        fsspec.filesystem("memory").rm("/cli-store", recursive=True)
+    assert computed_in_all(project / "here") == RECORDS
+    assert {path.name for path in project.iterdir()} == {"configs", "path", "machine", "here"}
+    assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 2
+    assert "SW-S17" in capsys.readouterr().err
 
 
 @pytest.mark.slow

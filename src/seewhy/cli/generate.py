@@ -102,7 +102,8 @@ def _where_it_lies(plain: dict[str, Any]) -> dict[str, Any]:
         return plain
     part = part_of(plain["shard"])
     plain["shard"] = str(part)
-    return {**plain, "output_dir": str(part.place(Path(plain["output_dir"]))), "generate_report": False}
+    output_dir = f"{plain['output_dir']}/{part.place(Path())}"  # an address keeps its slashes
+    return {**plain, "output_dir": output_dir, "generate_report": False}
 
 
 def run_request(
@@ -116,6 +117,11 @@ def run_request(
     from seewhy.cli.schema import request_of
 
     request, runner = request_of(config), runner_of(config)
+
+    from seewhy.pipeline.remote_output import output_address, require_usable
+
+    if (address := output_address(request.output_dir)) is not None:
+        require_usable(address)
 
     from seewhy.cli.build import build_dataset, build_loaded_model
     from seewhy.cli.grade_table import grade_lines

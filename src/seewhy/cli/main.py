@@ -12,6 +12,7 @@ from seewhy import __version__
 from seewhy.cli.embedding_commands import EMBEDDING_COMMANDS, add_embedding_commands
 from seewhy.cli.evaluate import add_evaluate, run_evaluate
 from seewhy.cli.explain import add_explain, run_explain
+from seewhy.cli.fetch import add_fetch, run_fetch
 from seewhy.cli.layers import add_layers, run_layers
 from seewhy.cli.live_options import settings_first
 from seewhy.cli.merge import add_merge, run_merge
@@ -49,7 +50,7 @@ def seewhy(words: Sequence[str]) -> int:
     run: dict[str, Callable[[argparse.Namespace], int]] = {
         "explain": run_explain, "evaluate": run_evaluate, "layers": run_layers, "metrics": run_metrics,
         "render": run_render, "report": run_report, "selftest": run_selftest, "serve": run_serve, "demo": _demo,
-        "verify": _verify, "merge": run_merge, **EMBEDDING_COMMANDS,
+        "verify": _verify, "merge": run_merge, "fetch": run_fetch, **EMBEDDING_COMMANDS,
     }  # fmt: skip
     try:
         return run[asked.command](asked)
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_explain(commands)
     add_evaluate(commands)
+    add_fetch(commands)
     add_layers(commands)
     add_merge(commands)
     add_metrics(commands)

@@ -17,8 +17,8 @@ from seewhy.store.part import Part
 from seewhy.store.parts import incomplete, shown
 from seewhy.values import Json, StoreError
 
-MAY_DIFFER: Final = ("choices", "commands", "drawings")
-"""What an ``about.json`` says of one job only: a batch size that fitted its memory, the words that began it."""
+ALIKE: Final = ("class_names", "label_names", "labels_match", "default_layers", "crowded_names")
+"""What the ``about.json`` of all parts must say alike; choices, such as a batch size that fits, may be each job's own."""
 _MOST_LINES: Final = 20
 
 
@@ -34,8 +34,8 @@ class PartRead:
     @property
     def says(self) -> dict[str, Json]:
         """What all parts of a run say alike, by what it is."""
-        alike = {key: value for key, value in self.about.items() if key not in MAY_DIFFER}
-        return {"fingerprint": self.manifest.fingerprint, "about": alike, **asdict(self.facts)}
+        about = {key: self.about.get(key) for key in ALIKE}
+        return {"fingerprint": self.manifest.fingerprint, "about": about, **asdict(self.facts)}
 
 
 def read_parts(places: Mapping[Part, Path]) -> dict[Part, PartRead]:

@@ -1,0 +1,148 @@
+"""A run directory on this machine and the folder of a store where it belongs, kept alike."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from seewhy.pipeline.lease import Lease
+from seewhy.remote.files import RemoteFile
+from seewhy.remote.folder_store import FolderStore
+from seewhy.remote.versions import proves
+from seewhy.store.failpoints import reach
+from seewhy.store.files import TEMPORARY, replacing
+from seewhy.store.layout import MANIFEST, SHARDS
+from seewhy.store.part import PARTS
+from seewhy.store.picture_tables import table_of
+from seewhy.store.shards import Shard
+from seewhy.values import StoreError
+
+AT_ONCE: Final = 8
+"""Files on their way at the same time."""
+SHARDS_WAITING: Final = 2
+"""Shards that may wait to be sent before the run waits for them."""
+
+
+class Mirror:
+    """Sends what a run commits to a store, each shard behind its pictures, and the manifest last."""
+
+    def __init__(self, folder: FolderStore, root: Path, lease: Lease) -> None:
+        self._folder, self._root, self._lease = folder, root, lease
+        self._there: dict[str, RemoteFile] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._had: frozenset[str] = frozenset()
+        self._noting = threading.Lock()
+        self._files = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-upload")
+        self._shards = ThreadPoolExecutor(1, thread_name_prefix="seewhy-upload-shard")
+        self._waiting: list[Future[None]] = []
+
+    def look(self) -> bool:
+        """Learn what is there; whether there is anything."""
+        self._there = _run_files(self._folder)
+        return bool(self._there)
+
+    def pull(self) -> None:
+        """Fetch the files that are there; pictures alone, sent before a first shard, are drawn again."""
+        if _is_run(self._there):
+            list(self._files.map(lambda name: fetch(self._folder, name, self._root / name), self._there))
+
+    def begin(self) -> None:
+        """Note what is here: what the run deletes of it is deleted there, and nothing else is."""
+        self._had = frozenset(_files_of(self._root))
+
+    def send_shard(self, name: str) -> None:
+        """Send a committed shard and its pictures, beside the run; waits while too many are on their way.
+
+        Raises what an earlier one met.
+        """
+        self._lease.require_held()
+        self._waiting.append(self._shards.submit(self._send_shard, name))
+        while len(self._waiting) > SHARDS_WAITING or (self._waiting and self._waiting[0].done()):
+            self._waiting.pop(0).result()
+
+    def send_all(self) -> None:
+        """Send all that is not there yet, and delete what the run has no longer; the manifest is last."""
+        while self._waiting:
+            self._waiting.pop(0).result()
+        self._lease.require_held()
+        here = [name for name in _files_of(self._root) if name != MANIFEST]
+        shards = [name for name in here if name.startswith(f"{SHARDS}/")]
+        list(self._files.map(self._send, sorted(set(here) - set(shards))))
+        list(self._files.map(self._send, shards))
+        reach("mirror.sent")
+        self._send(MANIFEST)
+        for name in sorted({*self._had, *self._sent} - {*here, MANIFEST}):
+            self._folder.remove(name)
+
+    def close(self) -> None:
+        """Stop sending: what is on its way ends, what waits does not begin."""
+        self._shards.shutdown(cancel_futures=True)
+        self._files.shutdown(cancel_futures=True)
+
+    def _send_shard(self, name: str) -> None:
+        files = {str(file["path"]) for _, _, listed in Shard(self._root / name).files() for file in listed}
+        list(self._files.map(self._send, sorted({*files, table_of(name)})))
+        self._lease.require_held()
+        self._send(name)
+        reach("mirror.shard")
+
+    def _send(self, name: str) -> None:
+        path = self._root / name
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return  # a picture that was deleted, or drawn again under another name
+        mark = (found.st_size, found.st_mtime_ns)
+        if self._sent.get(name) == mark or (name not in self._sent and self._is_there(name, path)):
+            return
+        self._folder.send(name, path)
+        with self._noting:
+            self._sent[name] = mark
+        reach("mirror.file")
+
+    def _is_there(self, name: str, path: Path) -> bool:
+        file = self._there.get(name)
+        return file is not None and file.size == path.stat().st_size and proves(file.version, path) is True
+
+
+def require_run_or_nothing(folder: FolderStore) -> None:
+    """Refuse a folder that holds files and no run.
+
+    Raises:
+        StoreError: ``SW-S58``.
+    """
+    there = _run_files(folder)
+    if there and not _is_run(there):
+        raise StoreError(
+            "SW-S58",
+            f"{folder.address} is not empty and not a run: it holds {', '.join(sorted(there)[:3])}",
+            fix="choose a new or empty folder; nothing there was touched",
+        )
+
+
+def fetch(folder: FolderStore, name: str, target: Path) -> None:
+    """A copy of a file, whole or not at all."""
+    with replacing(target) as draft:
+        folder.fetch(name, draft)
+
+
+def _run_files(folder: FolderStore) -> dict[str, RemoteFile]:
+    """The files of a folder that are neither hidden nor those of the parts of a run."""
+    listed = folder.listing()
+    return {name: file for name, file in listed.items() if name[0] != "." and not name.startswith(f"{PARTS}/")}
+
+
+def _is_run(names: Collection[str]) -> bool:
+    return MANIFEST in names or any(name.startswith(f"{SHARDS}/") for name in names)
+
+
+def _files_of(root: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(one for one in folders if one[0] != ".")
+        for name in sorted(names):
+            if name[0] != "." and not TEMPORARY.fullmatch(name):
+                yield Path(folder, name).relative_to(root).as_posix()

@@ -1,0 +1,238 @@
+"""A run whose directory belongs in a store: made in a copy on this machine, sent there shard by shard."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final, Protocol
+
+from seewhy.pipeline.lease import Lease, holding, require_free
+from seewhy.pipeline.mirror import AT_ONCE, Mirror, fetch, require_run_or_nothing
+from seewhy.remote.address import Address, address_of, local_path
+from seewhy.remote.cache import cache_folder
+from seewhy.remote.failures import Kind, RemoteError
+from seewhy.remote.files import RemoteFile
+from seewhy.remote.folder_store import FolderStore
+from seewhy.remote.stores import is_there
+from seewhy.remote.versions import proves
+from seewhy.store.files import disk_error, make_directory, write_atomic
+from seewhy.store.layout import LOCK, MANIFEST
+from seewhy.store.lock import DirectoryLock
+from seewhy.values import StoreError
+
+if TYPE_CHECKING:
+    from seewhy.pipeline.applicable import Applicable
+    from seewhy.pipeline.plan import Plan
+
+CODES: Final[Mapping[Kind, str]] = {
+    "address": "SW-S50",
+    "package": "SW-S50",
+    "absent": "SW-S52",
+    "denied": "SW-S53",
+    "unreachable": "SW-S54",
+    "broken": "SW-S55",
+    "changed": "SW-S55",
+    "cache": "SW-S56",
+}
+BUCKETS: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
+"""Stores where the first part of a path is made by hand."""
+TOKENS: Final = ".writers"
+RUN: Final = "run"
+
+
+class Watched(Protocol):
+    """What watches a run (``seewhy.pipeline.run.Observer``)."""
+
+    def planned(self, plan: Plan, found: Applicable) -> None: ...
+
+    def advanced(self, records: int, failed: int) -> None: ...
+
+    def committed(self, shard: str) -> None: ...
+
+
+@contextmanager
+def told(kept: Path | None = None) -> Iterator[None]:
+    """What fails with a store inside the block is told as a ``StoreError``; ``kept`` is where the work lies here."""
+    try:
+        yield
+    except RemoteError as error:
+        fix = error.fix
+        if kept is not None:
+            fix = f"{fix}; then run the same command again: what is computed is kept in {kept}"
+        raise StoreError(CODES[error.kind], error.message, fix=fix) from error
+
+
+def output_address(output_dir: str | os.PathLike[str]) -> Address | None:
+    """The address of an output directory in a store, None for one on this machine.
+
+    Raises ``StoreError`` SW-S50 for an address that is none.
+
+    Example:
+        >>> str(output_address("s3://bucket/run")), output_address("artifacts")
+        ('s3://bucket/run', None)
+    """
+    with told():
+        return address_of(output_dir)
+
+
+def output_path(output_dir: str | os.PathLike[str]) -> Path:
+    """An output directory on this machine, with ``file://`` taken off."""
+    return local_path(output_dir)
+
+
+def staging_of(address: Address) -> Path:
+    """Where this machine keeps its copy of a run: below ``SEEWHY_CACHE_DIR``, outside the size limit of the cache."""
+    return cache_folder() / "outputs" / hashlib.sha256(address.url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def require_usable(address: Address) -> None:
+    """Refuse a store that cannot be reached or whose run is being written, before long work starts.
+
+    Raises:
+        StoreError: ``SW-S50`` to ``SW-S55``, ``SW-S58``. ``MissingExtraError`` where an extra is not installed.
+    """
+    with told():
+        _require_bucket(address)
+        _require_ours(FolderStore(address), _tokens(staging_of(address)))
+
+
+def _require_bucket(address: Address) -> None:
+    """A folder need not be there yet, a bucket must be."""
+    try:
+        is_there(address)
+    except RemoteError as failure:
+        bucket = Address(address.protocol, address.path.partition("/")[0])
+        if failure.kind != "absent":
+            raise
+        if address.protocol in BUCKETS:
+            is_there(bucket)
+
+
+@contextmanager
+def mirrored(address: Address) -> Iterator[tuple[Path, Mirror]]:
+    """This machine's copy of the run at ``address``, held for writing on both sides, and what sends it there.
+
+    The copy is as the store has it, with what this machine has committed and not sent. At the end, also by an error
+    of the run itself, everything is sent that can be.
+
+    Raises:
+        StoreError: ``SW-S04`` and ``SW-S51`` held by another, ``SW-S50`` to ``SW-S58`` from the store.
+    """
+    staging, token = staging_of(address), secrets.token_hex(8)
+    root, folder = staging / RUN, FolderStore(address)
+    make_directory(root)
+    lock = DirectoryLock(staging / LOCK)
+    lock.acquire()
+    try:
+        with told(root), _held(folder, token, staging) as lease:
+            mirror = Mirror(folder, root, lease)
+            try:
+                _bring_up_to_date(root, lease, mirror)
+                _keep_tokens(staging, [token])
+                yield root, mirror
+                mirror.send_all()
+            except RemoteError:
+                raise
+            except BaseException:
+                with suppress(RemoteError, StoreError, OSError):  # the first error is the one to tell
+                    mirror.send_all()
+                raise
+            finally:
+                mirror.close()
+    finally:
+        lock.release()
+
+
+def fetch_run(address: Address, directory: Path) -> int:
+    """Copy a run from a store into ``directory``, its parts too; how many files were fetched.
+
+    Files that are there already, by their bytes, are left; the manifest comes last. The same call goes on after a kill.
+
+    Raises:
+        StoreError: ``SW-S17`` there is no run, ``SW-S50`` to ``SW-S56`` from the store, and what the disk raises.
+    """
+    folder = FolderStore(address)
+    with told():
+        listed = {name: file for name, file in folder.listing().items() if PurePosixPath(name).name[0] != "."}
+        if not any(PurePosixPath(name).name == MANIFEST for name in listed):
+            raise StoreError("SW-S17", f"{address} holds no run", fix="check the address; a run has a manifest.json")
+        wanted = [name for name, file in listed.items() if not _is_here(directory / name, file)]
+        wanted.sort(key=lambda name: PurePosixPath(name).name == MANIFEST)
+        rows = [name for name in wanted if PurePosixPath(name).name != MANIFEST]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-fetch") as threads:
+            for names in (rows, wanted[len(rows) :]):
+                list(threads.map(lambda name: fetch(folder, name, directory / name), names))
+    return len(wanted)
+
+
+def _is_here(path: Path, file: RemoteFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.size and proves(file.version, path) is True
+
+
+class Sending:
+    """An observer of a run that sends each shard; everything else it hands on."""
+
+    def __init__(self, observer: Watched, mirror: Mirror) -> None:
+        self._observer, self._mirror = observer, mirror
+
+    def planned(self, plan: Plan, found: Applicable) -> None:
+        """Handed on."""
+        self._observer.planned(plan, found)
+
+    def advanced(self, records: int, failed: int) -> None:
+        """Handed on."""
+        self._observer.advanced(records, failed)
+
+    def committed(self, shard: str) -> None:
+        """Send the shard, and tell the observer."""
+        self._mirror.send_shard(shard)
+        self._observer.committed(shard)
+
+
+@contextmanager
+def _held(folder: FolderStore, token: str, staging: Path) -> Iterator[Lease]:
+    """The lease, whose token is noted first where this copy is as the store has it: a kill in between loses nothing."""
+    own = _tokens(staging)
+    if _require_ours(folder, own) in own:
+        _keep_tokens(staging, [*own, token])
+    with holding(folder, token, own) as lease:
+        lease.copied = lease.follows in own
+        yield lease
+
+
+def _require_ours(folder: FolderStore, own: Sequence[str]) -> str:
+    """Who wrote last; refuses a folder that somebody writes, and one of files that no run was ever written to."""
+    last = require_free(folder, own)
+    if not last:
+        require_run_or_nothing(folder)
+    return last
+
+
+def _bring_up_to_date(root: Path, lease: Lease, mirror: Mirror) -> None:
+    """Leave the copy as it is where nobody else has written since, else fetch the run anew."""
+    if mirror.look() and not lease.copied:
+        try:
+            shutil.rmtree(root)
+            root.mkdir()
+        except OSError as error:
+            raise disk_error(root, error) from error
+        mirror.pull()
+    mirror.begin()
+
+
+def _keep_tokens(staging: Path, tokens: Sequence[str]) -> None:
+    write_atomic(staging / TOKENS, " ".join(tokens).encode())
+
+
+def _tokens(staging: Path) -> list[str]:
+    """The writers of this machine whose work the copy holds."""
+    try:
+        return (staging / TOKENS).read_text("ascii").split()
+    except (OSError, ValueError):
+        return []

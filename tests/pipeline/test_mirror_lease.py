@@ -1,0 +1,94 @@
+"""One writer for a run in a store: who holds it is told, a dead one gives way, one that was slept through stops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import fsspec
+import pytest
+
+from seewhy.pipeline import lease as leases
+from seewhy.pipeline.lease import LEASE, STALE_SECONDS, holding, require_free
+from seewhy.remote import stores
+from seewhy.remote.address import Address
+from seewhy.remote.folder_store import FolderStore
+from seewhy.values import StoreError
+
+FOLDER = FolderStore(Address("memory", "leases/run"))
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(stores, "_open", {})
+    monkeypatch.setattr(leases, "SETTLING_SECONDS", 0.0)
+    yield
+    system = fsspec.filesystem("memory")
+    if system.exists("/leases"):
+        system.rm("/leases", recursive=True)
+
+
+def said() -> dict[str, object]:
+    data = FOLDER.read(LEASE)
+    assert data is not None
+    found: dict[str, object] = json.loads(data)
+    return found
+
+
+def test_a_second_writer_is_told_who_the_first_is() -> None:
+    with holding(FOLDER, "one", []):
+        with pytest.raises(
+            StoreError, match=r"is being written by process \d+ on .*, last heard of 0 s ago"
+        ) as refusal:
+            require_free(FOLDER, [])
+        assert refusal.value.code == "SW-S51"
+        with pytest.raises(StoreError, match="SW-S51"), holding(FOLDER, "two", []):
+            pass
+        assert said()["token"] == "one"
+
+
+def test_a_lease_that_was_given_back_is_free_at_once_and_names_the_last_writer() -> None:
+    with holding(FOLDER, "one", []) as lease:
+        assert lease.follows == ""
+    assert said()["open"] is False
+    assert require_free(FOLDER, []) == "one"
+    with holding(FOLDER, "two", []) as lease:
+        assert lease.follows == "one"
+
+
+def test_a_writer_that_died_gives_way_after_its_time_and_to_its_own_machine_at_once() -> None:
+    clock = [1000.0]
+    FOLDER.write(LEASE, leases._said("one", clock[0], is_open=True).encode())  # as a kill leaves it
+    assert require_free(FOLDER, ["one"], lambda: clock[0]) == "one"
+    clock[0] += STALE_SECONDS - 1
+    with pytest.raises(StoreError, match="SW-S51"):
+        require_free(FOLDER, [], lambda: clock[0])
+    clock[0] += 1
+    assert require_free(FOLDER, [], lambda: clock[0]) == "one"
+
+
+def test_a_writer_that_was_taken_over_stops_and_leaves_the_lease_to_the_other() -> None:
+    with holding(FOLDER, "one", []) as lease:
+        lease.require_held()
+        FOLDER.write(LEASE, leases._said("two", 0.0, is_open=True).encode())
+        lease.renew()
+        with pytest.raises(StoreError) as refusal:
+            lease.require_held()
+        assert refusal.value.code == "SW-S57"
+    assert (said()["token"], said()["open"]) == ("two", True)
+
+
+def test_renewing_says_that_the_writer_lives() -> None:
+    clock = [1000.0]
+    with holding(FOLDER, "one", [], lambda: clock[0]) as lease:
+        clock[0] += 500
+        lease.renew()
+        assert said()["seen"] == 1500.0
+        with pytest.raises(StoreError, match="SW-S51"):
+            require_free(FOLDER, [], lambda: clock[0])
+
+
+def test_a_lease_that_cannot_be_read_keeps_nobody_out() -> None:
+    FOLDER.write(LEASE, b"{half")
+    with holding(FOLDER, "one", []):
+        assert said()["token"] == "one"

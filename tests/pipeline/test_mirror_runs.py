@@ -1,0 +1,211 @@
+"""A run whose directory lies in a store: the files of one on disk, from any machine, whatever ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from pipeline_samples import Pictures, after, conv_net, ids, snapshot
+
+import seewhy
+from seewhy.pipeline.lease import LEASE
+from seewhy.pipeline.remote_output import fetch_run, output_address, staging_of
+from seewhy.remote import stores
+from seewhy.remote.failures import RemoteError
+from seewhy.remote.folder_store import FolderStore
+from seewhy.values import SeewhyError
+
+URL = "memory://bucket/run"
+GIVEN = {"generate_attention": False, "target_classes": [0], "batch_size": 2, "shard_size": 2}
+NAMES = ids(9)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine of its own, and a store that is empty before and after."""
+    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "machine"))
+    monkeypatch.setattr(stores, "_open", {})
+    yield
+    system = fsspec.filesystem("memory")
+    if system.exists("/bucket"):
+        system.rm("/bucket", recursive=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    root = tmp_path_factory.mktemp("whole") / "run"
+    seewhy.run(conv_net(), Pictures(NAMES), root, **GIVEN)
+    return snapshot(root)
+
+
+def stored(below: str = "/bucket/run") -> dict[str, bytes]:
+    """What the store holds, without the lease."""
+    system = fsspec.filesystem("memory")
+    found = {name.removeprefix(f"{below}/"): system.cat_file(name) for name in system.find(below)}
+    return {name: data for name, data in found.items() if name != LEASE}
+
+
+def explain(url: str = URL, **given: object) -> seewhy.Summary:
+    return seewhy.run(conv_net(), Pictures(NAMES), url, **{**GIVEN, **given})
+
+
+def another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str = "other") -> None:
+    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / name))
+
+
+def test_the_store_holds_the_files_of_a_run_on_disk(whole: dict[str, bytes]) -> None:
+    assert explain().computed == 9
+    assert stored() == whole
+
+
+def test_a_second_run_finds_everything_also_on_another_machine(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain()
+    assert (explain().computed, stored()) == (0, whole)
+    another_machine(monkeypatch, tmp_path)
+    assert (explain().computed, stored()) == (0, whole)
+
+
+def test_a_run_that_was_stopped_goes_on_on_another_machine(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert explain(stop=after(2)).interrupted
+    assert len([name for name in stored() if name.startswith("shards/")]) == 2
+    another_machine(monkeypatch, tmp_path)
+    assert (explain().computed, stored()) == (5, whole)
+
+
+@pytest.mark.slow
+def test_what_another_machine_did_meanwhile_is_not_done_again(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain(stop=after(1))
+    another_machine(monkeypatch, tmp_path)
+    explain(stop=after(2))
+    another_machine(monkeypatch, tmp_path, "machine")
+    assert (explain().computed, stored()) == (3, whole)
+
+
+class Faulty:
+    """Sends as ever, until ``left`` files were sent."""
+
+    def __init__(self, left: int) -> None:
+        self.left, self.send = left, FolderStore.send
+
+    def __call__(self, folder: FolderStore, name: str, source: Path) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise RemoteError("unreachable", f"{folder.address}: the store cannot be reached", fix="check the network")
+        self.send(folder, name, source)
+
+
+@pytest.mark.parametrize("sent", [1, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 3, 20))])
+def test_a_connection_that_breaks_loses_nothing_and_the_same_command_goes_on(
+    whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    with monkeypatch.context() as patch:
+        faulty = Faulty(sent)
+        patch.setattr(FolderStore, "send", lambda *given: faulty(*given))
+        with pytest.raises(SeewhyError) as refusal:
+            explain()
+    assert refusal.value.code == "SW-S54"
+    address = output_address(URL)
+    assert address is not None
+    kept = staging_of(address) / "run"
+    assert str(kept) in refusal.value.fix
+    there = stored()
+    assert all(whole[name] == data for name, data in there.items() if name.startswith(("shards/", "gradcam/")))
+    committed = len(list((kept / "shards").iterdir()))
+    assert committed >= 1
+    summary = explain()
+    assert summary.reused == 2 * committed if committed < 5 else 9
+    assert stored() == whole
+
+
+def test_an_error_of_the_run_itself_is_the_one_that_is_told_and_what_is_done_is_sent(
+    whole: dict[str, bytes],
+) -> None:
+    def stop() -> bool:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        explain(stop=stop)
+    assert [name for name in stored() if name.startswith("shards/")] == ["shards/test-00000.parquet"]
+    assert (explain().computed, stored()) == (7, whole)
+
+
+@pytest.mark.slow
+def test_pictures_of_content_that_changed_are_deleted_there_too() -> None:
+    explain()
+    names = ["r00x", *NAMES[1:]]
+    with pytest.raises(SeewhyError, match="SW-S40"):
+        seewhy.run(conv_net(), Pictures(names), URL, **GIVEN)
+    changed = Pictures(NAMES, contents={"r03": "second"})
+    seewhy.run(conv_net(), changed, URL, **{**GIVEN, "target_classes": [1]})
+    seewhy.run(conv_net(), changed, "memory://bucket/fresh", **{**GIVEN, "target_classes": [1]})
+    mine = {name for name in stored() if name.startswith("gradcam/r03/")}
+    assert mine == {name for name in stored("/bucket/fresh") if name.startswith("gradcam/r03/")}
+
+
+def test_files_of_others_in_the_folder_are_neither_taken_nor_deleted() -> None:
+    explain()
+    fsspec.filesystem("memory").pipe_file("/bucket/run/notes.txt", b"mine")
+    explain()
+    assert stored()["notes.txt"] == b"mine"
+
+
+def test_a_folder_that_is_no_run_is_refused_untouched() -> None:
+    fsspec.filesystem("memory").pipe_file("/bucket/run/photos/a.png", b"mine")
+    with pytest.raises(SeewhyError) as refusal:
+        explain()
+    assert refusal.value.code == "SW-S58"
+    assert stored() == {"photos/a.png": b"mine"}
+    assert not fsspec.filesystem("memory").exists(f"/bucket/run/{LEASE}")
+
+
+def test_parts_lie_beside_each_other_and_are_merged_where_they_are_fetched(
+    whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    from seewhy.pipeline.merge import merge
+
+    for number in range(2):
+        explain(shard=f"{number}/2")
+    address = output_address(URL)
+    assert address is not None
+    fetch_run(address, tmp_path / "here")
+    assert {path.name for path in (tmp_path / "here/parts").iterdir()} == {"0-of-2", "1-of-2"}
+    merge(tmp_path / "here", remove_parts=True)
+    assert seewhy.verify(tmp_path / "here") == []
+    assert snapshot(tmp_path / "here").keys() >= {name for name in whole if not name.startswith("shards/")}
+
+
+def test_a_fetched_run_is_the_run_and_fetching_again_is_nothing(whole: dict[str, bytes], tmp_path: Path) -> None:
+    explain()
+    address = output_address(URL)
+    assert address is not None
+    assert fetch_run(address, tmp_path / "here") == len(whole)
+    assert snapshot(tmp_path / "here") == whole
+    assert seewhy.verify(tmp_path / "here") == []
+
+
+def test_file_addresses_are_paths(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    explain(f"file://{tmp_path}/run")
+    assert snapshot(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("nosuch://bucket/run", "SW-S50"),
+        ("s3://me:secret@bucket/run", "SW-S50"),
+        ("s3://", "SW-S50"),
+    ],
+)
+def test_addresses_that_are_none_are_refused_without_their_secrets(url: str, code: str) -> None:
+    with pytest.raises(SeewhyError) as refusal:
+        explain(url)
+    assert refusal.value.code == code
+    assert "secret" not in str(refusal.value)
