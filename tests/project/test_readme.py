@@ -74,11 +74,14 @@ def test_every_command_of_the_readme_works_one_after_the_other(newcomer: Path) -
 
 
 def test_every_friendly_command_of_the_readme_works(newcomer: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    look = next(words for words in commands() if "output_dir=look" in words)
-    assert generate_artifacts(look) == 0
-    words = ["explain", "layers", "selftest", "evaluate", "metrics", "similar", "project", "report"]
+    needed = [line for line in commands() if {"output_dir=look", "output_dir=big", "output_dir=shared"} & set(line)]
+    assert [generate_artifacts(line) for line in needed] == [0] * 4
+    words = ["explain", "layers", "selftest", "evaluate", "metrics", "similar", "project", "report", "render", "merge"]
     assert [line[0] for line in commands("seewhy")] == words
-    assert [seewhy(line) for line in commands("seewhy")] == [0] * 8
+    assert [seewhy(line) for line in commands("seewhy")] == [0] * 10
+    assert len({path.parent for path in (newcomer / "big" / "gradcam").glob("*/*.png")}) == 4
+    assert [len(RunReader(newcomer / "shared").records(split)) for split in ("train", "val", "test")] == [2, 2, 2]
+    assert verify(newcomer / "big") == verify(newcomer / "shared") == []
     written = sorted(path.name for path in (newcomer / "explanations").iterdir())
     assert written == ["0001_gradcam.png", "0001_integrated_gradients.png"]
     told = capsys.readouterr()
