@@ -7,31 +7,20 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from seewhy.data.records import RecordRef
 from seewhy.pipeline.applicable import Applicable, layer_suffix
 from seewhy.pipeline.questions import EmbeddingQuestion
+from seewhy.pipeline.records_table import RecordsTable
 from seewhy.pipeline.summary import Failure, failures_json
 from seewhy.store.files import disk_error
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
-from seewhy.values import Artifact, RecordRow
-
-_RECORD_SCHEMA = pa.schema(
-    {
-        "record_id": pa.string(),
-        "label": pa.int64(),
-        "predicted": pa.int64(),
-        "confidence": pa.float64(),
-        "probabilities": pa.list_(pa.float32()),
-    }
-)
+from seewhy.values import Artifact
 
 
 def export_embeddings(
@@ -54,19 +43,18 @@ def _export_split(
     directory: RunDirectory, reader: RunReader, key: str, split: str, order: list[str], suffix: str
 ) -> Iterator[Artifact]:
     place = {record_id: row for row, record_id in enumerate(order)}
-    described: list[dict[str, Any]] = [{} for _ in order]
-    with _scratch(directory.root) as scratch:
+    with _scratch(directory.root) as scratch, _scratch(directory.root) as told:
+        table = RecordsTable(order, told)
         for row in reader.rows(split, questions=(key,)):
             if (answer := row.answers.get(key)) is not None:
                 vector = answer.values.astype(np.float32).tobytes()
                 os.pwrite(scratch.fileno(), vector, place[row.record_id] * len(vector))
-                described[place[row.record_id]] = _describe(row)
+                table.add(place[row.record_id], row)
         tensor = torch.from_numpy(np.memmap(scratch, np.float32, "r+"))
         path = f"embeddings/{split}_embeddings{suffix}.pt"
         yield directory.write_with(path, lambda draft: _save(tensor.reshape(len(order), -1), draft), kind="embeddings")
-    table = pa.Table.from_pylist(described, schema=_RECORD_SCHEMA)
-    path = f"embeddings/{split}_records{suffix}.parquet"
-    yield directory.write_with(path, lambda draft: pq.write_table(table, draft), kind="records")
+        path = f"embeddings/{split}_records{suffix}.parquet"
+        yield directory.write_with(path, table.write, kind="records")
 
 
 @contextlib.contextmanager
@@ -85,10 +73,6 @@ def _scratch(root: Path) -> Iterator[BinaryIO]:
 def _save(tensor: torch.Tensor, path: Path) -> None:
     with path.open("wb") as file:  # through a file object: a path would put its own name into the archive
         torch.save(tensor, file)
-
-
-def _describe(row: RecordRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _RECORD_SCHEMA.names}
 
 
 def export_failures(directory: RunDirectory, failures: tuple[Failure, ...]) -> Artifact:

@@ -37,6 +37,10 @@ from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
 
 
+LOOKED_AT_TOGETHER = 4096
+"""Records whose content is compared at once with what was answered: each waits as an object of its own."""
+
+
 class Observer(Protocol):
     """Watches a run; what it does cannot change the run."""
 
@@ -225,9 +229,13 @@ def _stale(job: Job, answered: Mapping[str, Mapping[str, Any]]) -> frozenset[int
         for position in job.selected
         if (ref := job.index[position]).record_id in answered[ref.split]
     ]
+    found: set[int] = set()
     with ThreadPoolExecutor(job.settings.writer_threads) as threads:
-        current = threads.map(partial(current_revision, job.dataset), [position for position, _ in committed])
-        return frozenset(position for (position, old), new in zip(committed, current, strict=True) if old != new)
+        for start in range(0, len(committed), LOOKED_AT_TOGETHER):
+            some = committed[start : start + LOOKED_AT_TOGETHER]
+            current = threads.map(partial(current_revision, job.dataset), [position for position, _ in some])
+            found.update(position for (position, old), new in zip(some, current, strict=True) if old != new)
+    return frozenset(found)
 
 
 def _compute(

@@ -54,9 +54,13 @@ def answered_shard(shard: Shard) -> Iterator[tuple[str, Answered]]:
     table, number = shard.read(["record_id", "revision", "status", *columns.values()]), number_of(shard.path.name)
     ids, revisions, statuses = (table[name].to_pylist() for name in ("record_id", "revision", "status"))
     classes = {question: list_cells(table[column]) for question, column in columns.items()}
+    shared: dict[tuple[bytes | None, ...], dict[str, frozenset[int]]] = {}  # most rows answer the same
     for i, record_id in enumerate(ids):
-        found = {q: frozenset(cell.tolist()) for q, cells in classes.items() if (cell := cells[i]) is not None}
-        yield record_id, Answered(revisions[i], statuses[i], found, number)
+        cells = {question: column[i] for question, column in classes.items()}
+        key = tuple(None if cell is None else cell.tobytes() for cell in cells.values())
+        if key not in shared:
+            shared[key] = {q: frozenset(cell.tolist()) for q, cell in cells.items() if cell is not None}
+        yield record_id, Answered(revisions[i], statuses[i], shared[key], number)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
@@ -52,15 +53,30 @@ class RunReader:
 
     def records(self, split: str, question: str | None = None) -> list[str]:
         """The ids of a split in the order of its data set; with ``question``, those that have an answer to it."""
-        state: dict[str, Answered] = {}
-        positions: dict[str, int] = {}
-        for shard in self._shards.get(split, ()):
-            for record_id, answered in answered_shard(shard):
-                state[record_id] = supersede(state.get(record_id), answered)
-            table = shard.read(["record_id", "position"])
-            positions |= zip(table["record_id"].to_pylist(), table["position"].to_pylist(), strict=True)
-        wanted = [record_id for record_id, known in state.items() if question is None or question in known.questions]
-        return sorted(wanted, key=lambda record_id: (positions[record_id], record_id))
+        ids: list[str] = []
+        positions = array("q")
+        for record_id, known, position in self._answered(split):
+            if question is None or question in known.questions:
+                ids.append(record_id)
+                positions.append(position)
+        return [ids[at] for at in sorted(range(len(ids)), key=lambda at: (positions[at], ids[at]))]
+
+    def _answered(self, split: str) -> Iterator[tuple[str, Answered, int]]:
+        """Each record of a split once, with what it answers and its position; only those with several rows are held."""
+        shards = self._shards.get(split, [])
+        repeated = _repeated(shards)
+        seen: dict[str, Answered] = {}
+        place = -1
+        for shard in shards:
+            for (record_id, answered), (position,) in zip(
+                answered_shard(shard), _columns(shard, "position"), strict=True
+            ):
+                place += 1
+                known = supersede(seen.pop(record_id, None), answered)
+                if place == repeated.get(record_id, [place])[-1]:
+                    yield record_id, known, position
+                else:
+                    seen[record_id] = known
 
     def rows_of(self, shard: str) -> list[tuple[str, str]]:
         """The id and the revision of each row of a committed shard, by its name."""
