@@ -29,7 +29,7 @@ class Part:
     Example:
         >>> thirds = [Part(number, 3) for number in range(3)]
         >>> [[part.holds(name) for part in thirds].index(True) for name in ("cat", "dog", "owl", "bee")]
-        [1, 2, 2, 2]
+        [0, 1, 2, 2]
     """
 
     number: int
