@@ -240,5 +240,5 @@ def test_a_shard_made_anew_does_not_take_the_pictures_of_another(undrawn: Path) 
 
 @pytest.mark.parametrize("given", [{"render": "some"}, {"render": True}])
 def test_another_word_for_render_is_refused(given: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="SW-R70"):
+    with pytest.raises(ConfigError, match="SW-F330"):
         seewhy.run(vit(), Pictures(ids(2)), tmp_path / "run", **given)

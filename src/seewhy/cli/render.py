@@ -83,13 +83,13 @@ def run_render(asked: argparse.Namespace) -> int:
 def _check(asked: argparse.Namespace, directories: Sequence[Path]) -> None:
     if len(directories) > 1:
         raise ConfigError(
-            "SW-R75", f"{len(directories)} run directories were given: {', '.join(map(str, directories))}",
+            "SW-F331", f"{len(directories)} run directories were given: {', '.join(map(str, directories))}",
             fix="draw one after the other",
         )  # fmt: skip
     for name in ("limit", "threads"):
         value = getattr(asked, name)
         if value is not None and value < 1:
-            raise ConfigError("SW-R75", f"--{name} is at least 1, came {value}", fix=f"for example --{name} 2")
+            raise ConfigError("SW-F331", f"--{name} is at least 1, came {value}", fix=f"for example --{name} 2")
 
 
 def _wish(asked: argparse.Namespace, reader: RunReader, drawable: Drawable) -> Wish:
@@ -122,7 +122,7 @@ def _classes(words: Sequence[str], drawable: Drawable) -> frozenset[int]:
 def _require(word: str, known: Any, what: str) -> None:
     if word not in known:
         raise ConfigError(
-            "SW-R75", f"the run has no {what} {word!r}", near=nearest(word, known), fix=f"use a {what} of the run"
+            "SW-F331", f"the run has no {what} {word!r}", near=nearest(word, known), fix=f"use a {what} of the run"
         )
 
 

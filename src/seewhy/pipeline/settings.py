@@ -110,7 +110,7 @@ class Settings:
         _at_least("render_sample", self.render_sample, 1)
         if self.render not in get_args(Render):
             raise ConfigError(
-                "SW-R70",
+                "SW-F330",
                 f"render must be one of {', '.join(get_args(Render))}, got {self.render!r}",
                 near=nearest(str(self.render), get_args(Render)),
                 fix="set render to one of these",
