@@ -1,9 +1,9 @@
 """Two workers of Ray against the local runner: the demonstration's CNN on cluttered digits, all artifacts.
 
-Local runs and runs on Ray take turns, each in a process of its own with two threads in all: the local runner has them
-for itself (with or without a loader process), each worker has one. Start-up is excluded: importing, building, tracing
-and planning here; starting Ray, its workers and their models there, which is to say everything before the first shard
-of each run, so that shards after the first are compared by their seconds. Processor time is that of all processes.
+Local runs and runs on Ray take turns, each in a process of its own; the model's threads are the same, one, in the local
+runner and in each worker. Start-up is excluded: importing, building, tracing and planning; starting Ray, its workers
+and their models. What counts are the seconds from the fourth shard on disk to the last, for each record between.
+Processor time is that of all processes of the command, Ray's own among them.
 """
 
 from __future__ import annotations
@@ -15,28 +15,35 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 BAR = 1.15
 SHARD = 128
+WITHOUT = 4
+"""Shards at the beginning that do not count: until both workers are there."""
 
 
-class Shards:
-    """When each shard was committed."""
+class Watch(threading.Thread):
+    """Looks for shards in a run directory, and notes the time and the processor time of each when it is there."""
 
-    def __init__(self) -> None:
-        self.at: list[float] = []
-        self.busy: list[float] = []
+    def __init__(self, root: Path) -> None:
+        super().__init__(daemon=True)
+        self.root = root
+        self.ended = threading.Event()
+        self.seen: list[tuple[float, float]] = []
 
-    def planned(self, *_: Any) -> None: ...
+    def run(self) -> None:
+        while not self.ended.wait(0.1):
+            self.look()
 
-    def advanced(self, *_: Any) -> None: ...
-
-    def committed(self, _: str) -> None:
-        self.at.append(time.perf_counter())
-        self.busy.append(processor_seconds())
+    def look(self) -> None:
+        """Once."""
+        there = len(list(self.root.glob("shards/*.parquet")))
+        if there > len(self.seen):
+            self.seen += [(time.perf_counter(), processor_seconds())] * (there - len(self.seen))
 
 
 def processor_seconds() -> float:
@@ -53,31 +60,30 @@ def processor_seconds() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def one_run(runner: str, records: int, render: str) -> dict[str, float]:
+def one_run(runner: str, records: int, render: str, loaders: int, threads: int) -> dict[str, float]:
     """Seconds, and processor seconds, for each record after the first shards."""
     import torch
 
     import seewhy
     from seewhy.pipeline.ray import RayRunner
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     arguments = {"records": records}
     model, dataset = parts_of(**arguments)
-    observer, there = Shards(), None
-    if runner == "ray":
-        there = RayRunner("ray_runner:parts", arguments, workers=2)
-    skipped = 4  # until both workers are there
+    there = RayRunner("ray_runner:parts", arguments, workers=2) if runner == "ray" else None
     with tempfile.TemporaryDirectory() as folder:
+        watch = Watch(Path(folder) / "run")
+        watch.start()
         seewhy.run(
-            model, dataset, Path(folder) / "run", observer=observer, batch_size=32, shard_size=SHARD, render=render,
-            target_classes="predicted",
-            generate_report=False, runner=there,
+            model, dataset, watch.root, batch_size=32, shard_size=SHARD, render=render, target_classes="predicted",
+            generate_report=False, num_workers=loaders, runner=there,
         )  # fmt: skip
-    after = (len(observer.at) - skipped) * SHARD
-    return {
-        "wall": (observer.at[-1] - observer.at[skipped - 1]) / after,
-        "processor": (observer.busy[-1] - observer.busy[skipped - 1]) / after,
-    }
+        watch.ended.set()
+        watch.join()
+        watch.look()
+    (begun, busy), (ended, spent) = watch.seen[WITHOUT - 1], watch.seen[-1]
+    after = (len(watch.seen) - WITHOUT) * SHARD
+    return {"wall": (ended - begun) / after, "processor": (spent - busy) / after}
 
 
 def parts_of(records: int) -> tuple[Any, Any]:
@@ -100,10 +106,14 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--render", default="all")
+    parser.add_argument("--loaders", type=int, default=0, help="loader processes of the local runner")
+    parser.add_argument("--threads", type=int, default=1, help="of every library in the local runner")
     parser.add_argument("--one", choices=("local", "ray"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        print(json.dumps(one_run(asked.one, asked.records // SHARD * SHARD, asked.render)))
+        print(
+            json.dumps(one_run(asked.one, asked.records // SHARD * SHARD, asked.render, asked.loaders, asked.threads))
+        )
         return
     ratios: dict[str, list[float]] = {"wall": [], "processor": []}
     for number in range(asked.rounds):
@@ -119,7 +129,11 @@ def main() -> None:
                 "--render",
                 asked.render,
             ]
-            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+            environment = {
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parent),
+                "OMP_NUM_THREADS": str(asked.threads),
+            }
             said = subprocess.run(words, env=environment, start_new_session=True, stdout=subprocess.PIPE, check=True)
             found[runner] = json.loads(said.stdout.splitlines()[-1])
         print(number, json.dumps(found), flush=True)
