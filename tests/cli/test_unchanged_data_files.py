@@ -99,12 +99,20 @@ def csv_table(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+def tab_table(path: Path, rows: list[dict[str, str]]) -> Path:
+    lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def parquet_table(path: Path, rows: list[dict[str, str]]) -> Path:
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path
 
 
-@pytest.mark.parametrize(("write", "name"), [(csv_table, "list.csv"), (parquet_table, "list.parquet")])
+@pytest.mark.parametrize(("write", "name"), [
+    (csv_table, "list.csv"), (tab_table, "list.tsv"), (tab_table, "LIST.TSV"), (parquet_table, "list.parquet"),
+])  # fmt: skip
 def test_files_that_a_table_names_are_noticed_and_no_others(
     photos: Path, write: Callable[..., Path], name: str
 ) -> None:
@@ -130,6 +138,28 @@ def test_files_that_a_table_names_are_noticed_and_no_others(
     )
     seen.append(state(kind="manifest", path=str(table)))
     assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("id;path\na;train/cat/a.jpg\n", {}),
+        ("id,file\na,train/cat/a.jpg\n", {}),
+        ("id,path\na,train/cat/a.jpg,surplus\n", {}),
+        ("id,path,mask\na,train/cat/a.jpg\n", {}),
+        ("id,path,path\na,train/cat/a.jpg,train/dog/b.jpg\n", {}),
+        ("", {}),
+        ("id,left\na,train/cat/a.jpg\n", {"kind": "multi_input", "inputs": ["left", "right"]}),
+        ("id,file\na,train/cat/a.jpg\n", {"kind": "video"}),
+    ],
+)  # fmt: skip
+def test_a_table_whose_files_are_not_where_they_are_looked_for_cannot_be_told(
+    photos: Path, text: str, given: dict[str, Any]
+) -> None:
+    (photos / "list.csv").write_text(text)
+    place = "path" if "kind" not in given else "manifest"
+    with pytest.raises(ValueError, match="column"):
+        data_state({"kind": "manifest", place: str(photos / "list.csv"), **given})
 
 
 def test_columns_of_several_inputs_are_called_as_the_inputs_are(photos: Path) -> None:

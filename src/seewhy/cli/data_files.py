@@ -48,6 +48,7 @@ _COLUMNS: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("volumes", "clips", "video"), frozenset({"path"})),
 }
 """Columns of a kind's table that name files; those of several inputs are called as the inputs are."""
+_MAY_LACK: Final = frozenset({"mask"})
 _ANNOTATIONS: Final = ("gaze.csv", "gaze.parquet")
 """What ``annotations: auto`` takes, where it is beside the clips."""
 
@@ -56,8 +57,8 @@ def data_state(data: Mapping[str, Any]) -> FileState | None:
     """How every file lies that a data group reads; None where that cannot be told from its settings.
 
     It notes more than is read rather than less: all that is below a root, whatever it is called. Raises ``OSError``
-    where a folder or table is not there or cannot be listed, ``ValueError`` where a table cannot be read or names an
-    address.
+    where a folder or table is not there or cannot be listed, ``ValueError`` where a table cannot be read, lacks a
+    column that names files, or names an address.
 
     Example:
         >>> data_state({"kind": "cluttered_digits", "size": 32, "counts": {"test": 3}}).count
@@ -109,9 +110,14 @@ def _cells(table: Path, columns: Collection[str] | None) -> Iterator[Any]:
         yield from _cells_of_parquet(table, columns)
         return
     with table.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            for row in csv.DictReader(file, strict=True):
-                yield from (cell for column, cell in row.items() if columns is None or column in columns)
+        try:  # the separator is chosen as seewhy.data.manifest_table chooses it, which loads torch
+            rows = csv.reader(file, strict=True, delimiter="\t" if table.suffix.casefold() == ".tsv" else ",")
+            header = next(rows, [])
+            wanted = [header.index(column) for column in _wanted(table, header, columns)]
+            for row in rows:
+                if row and len(row) != len(header):
+                    raise ValueError(f"{table} has a line of other columns than its header's")
+                yield from (row[place] for place in wanted if row)
         except csv.Error as error:
             raise ValueError(f"{table} is no table") from error
 
@@ -121,12 +127,23 @@ def _cells_of_parquet(table: Path, columns: Collection[str] | None) -> Iterator[
     import pyarrow.parquet as pq
 
     try:
-        for batch in pq.ParquetFile(table).iter_batches():
-            for column in batch.schema.names:
-                if columns is None or column in columns:
-                    yield from batch[column].to_pylist()
+        file = pq.ParquetFile(table)
+        wanted = _wanted(table, file.schema_arrow.names, columns)
+        for batch in file.iter_batches(columns=wanted):
+            for column in wanted:
+                yield from batch[column].to_pylist()
     except pa.ArrowException as error:
         raise ValueError(f"{table} is no table") from error
+
+
+def _wanted(table: Path, header: Collection[str], columns: Collection[str] | None) -> list[str]:
+    """Those of a table's columns that name files. ``ValueError`` where one is missing or there twice."""
+    if columns is None:
+        return list(header)
+    lacking = [column for column in columns if column not in header and column not in _MAY_LACK]
+    if lacking or len(set(header)) < len(header):
+        raise ValueError(f"{table} lacks the columns {lacking}, or has one twice")
+    return [column for column in header if column in columns]
 
 
 def _note_annotations(state: FileState, annotations: str, beside: Path) -> None:
