@@ -1,4 +1,4 @@
-"""One writer for a run in a store: who holds it is told, a dead one gives way, one that was slept through stops."""
+"""One writer for a run in a store: who holds it is told, a dead one gives way, one that slept meanwhile stops."""
 
 from __future__ import annotations
 
@@ -75,6 +75,40 @@ def test_a_writer_that_was_taken_over_stops_and_leaves_the_lease_to_the_other() 
         with pytest.raises(StoreError) as refusal:
             lease.require_held()
         assert refusal.value.code == "SW-S57"
+    assert (said()["token"], said()["open"]) == ("two", True)
+
+
+def test_a_writer_that_slept_meanwhile_learns_of_the_other_before_its_time_to_renew_comes() -> None:
+    clock = [1000.0]
+    with holding(FOLDER, "one", [], lambda: clock[0]) as lease:
+        FOLDER.write(LEASE, leases._said("two", clock[0], is_open=True).encode())
+        clock[0] += 29
+        lease.require_held(within=30)  # looked 29 seconds ago
+        clock[0] += 1
+        with pytest.raises(StoreError, match="SW-S57"):
+            lease.require_held(within=30)
+
+
+def test_without_a_margin_every_look_is_into_the_store() -> None:
+    with holding(FOLDER, "one", []) as lease:
+        lease.require_held()
+        FOLDER.write(LEASE, leases._said("two", 0.0, is_open=False).encode())
+        with pytest.raises(StoreError, match="SW-S57"):
+            lease.require_held()
+
+
+def test_a_clock_that_was_put_back_makes_no_look_good_for_longer() -> None:
+    clock = [1000.0]
+    with holding(FOLDER, "one", [], lambda: clock[0]) as lease:
+        FOLDER.write(LEASE, leases._said("two", 0.0, is_open=True).encode())
+        clock[0] -= 500
+        with pytest.raises(StoreError, match="SW-S57"):
+            lease.require_held(within=30)
+
+
+def test_who_was_taken_over_does_not_give_back_what_is_another_ones() -> None:
+    with holding(FOLDER, "one", []):
+        FOLDER.write(LEASE, leases._said("two", 0.0, is_open=True).encode())
     assert (said()["token"], said()["open"]) == ("two", True)
 
 

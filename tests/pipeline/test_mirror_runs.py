@@ -10,6 +10,8 @@ import pytest
 from pipeline_samples import Pictures, after, conv_net, ids, snapshot
 
 import seewhy
+from seewhy.pipeline import lease as leases
+from seewhy.pipeline import mirror
 from seewhy.pipeline.lease import LEASE
 from seewhy.pipeline.remote_output import fetch_run, output_address, staging_of
 from seewhy.remote import stores
@@ -137,6 +139,39 @@ def test_an_error_of_the_run_itself_is_the_one_that_is_told_and_what_is_done_is_
     assert (explain().computed, stored()) == (7, whole)
 
 
+@pytest.mark.parametrize("slept_at", [1, 3, 5])
+def test_a_writer_that_was_stopped_while_another_did_the_run_leaves_the_store_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slept_at: int
+) -> None:
+    """The first is stopped after so many of its five shards; the second has shards of another size, and other names."""
+    seen: list[dict[str, bytes]] = []
+    reached = 0
+
+    def sleep_after(name: str) -> None:
+        nonlocal reached
+        reached += name == "mirror.shard" and not seen
+        if seen or reached < slept_at:
+            return
+        with monkeypatch.context() as patch:
+            patch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "other"))
+            patch.setattr(leases, "STALE_SECONDS", 0.0)
+            patch.setattr(leases, "SETTLING_SECONDS", 0.0)
+            seen.append({})
+            explain(shard_size=4)
+            seen[0] = stored()
+
+    monkeypatch.setattr(mirror, "SHARDS_WAITING", 0)  # the first does nothing while the second works
+    monkeypatch.setattr(mirror, "reach", sleep_after)
+    with pytest.raises(SeewhyError) as refusal:
+        explain()
+    assert refusal.value.code == "SW-S57"
+    assert stored() == seen[0]
+    address = output_address(URL)
+    assert address is not None
+    fetch_run(address, tmp_path / "here")
+    assert seewhy.verify(tmp_path / "here") == []
+
+
 @pytest.mark.slow
 def test_pictures_of_content_that_changed_are_deleted_there_too() -> None:
     explain()
@@ -202,6 +237,7 @@ def test_file_addresses_are_paths(tmp_path: Path, whole: dict[str, bytes]) -> No
         ("nosuch://bucket/run", "SW-S50"),
         ("s3://me:secret@bucket/run", "SW-S50"),
         ("s3://", "SW-S50"),
+        ("s3://bucket/../../run", "SW-S50"),
     ],
 )
 def test_addresses_that_are_none_are_refused_without_their_secrets(url: str, code: str) -> None:

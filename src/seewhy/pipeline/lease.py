@@ -1,4 +1,4 @@
-"""One writer for a run in a store: a small file there says who it is, and is renewed while it lives."""
+"""One writer for a run in a store: a small file there says who it is, renewed while it lives, read before it writes."""
 
 from __future__ import annotations
 
@@ -49,23 +49,27 @@ class Lease:
         self.copied = False
         """Whether this machine has a copy of what that writer left."""
         self._lost = threading.Event()
+        self._seen = clock()  # of the wall, which goes on while a process is stopped or its machine sleeps
 
-    def require_held(self) -> None:
-        """Raise ``StoreError`` SW-S57 where another writer has taken over."""
+    def require_held(self, within: float = 0.0) -> None:
+        """Look into the store, and raise ``StoreError`` SW-S57 where another writer has taken over.
+
+        That nobody had ``within`` so many seconds ago is enough. Raises ``RemoteError`` from the store.
+        """
+        if not 0 <= self._clock() - self._seen < within:
+            self._look()
         if self._lost.is_set():
             raise StoreError(
                 "SW-S57",
                 f"another writer has taken over {self._folder.address}, since this one was not heard of for "
                 f"{STALE_SECONDS:.0f} s",
-                fix="let that one end, then run the same command again: what was computed here is kept on this machine",
+                fix="let that one end, then run the same command again: it goes on from what the store holds then",
             )
 
     def renew(self) -> None:
         """Say that this writer is alive; where another one has taken over, remember that."""
-        now = _parse(self._folder.read(LEASE))
-        if now is not None and now.token != self.token:
-            self._lost.set()
-        else:
+        self._look()
+        if not self._lost.is_set():
             self._folder.write(LEASE, _said(self.token, self._clock(), is_open=True).encode())
 
     def renew_until(self, ended: threading.Event) -> None:
@@ -77,9 +81,18 @@ class Lease:
                 continue
 
     def give_back(self) -> None:
-        """Let the next writer in at once."""
+        """Let the next writer in at once; where another one has taken over, the file is that one's."""
+        self._look()
         if not self._lost.is_set():
             self._folder.write(LEASE, _said(self.token, self._clock(), is_open=False).encode())
+
+    def _look(self) -> None:
+        """Read who holds the lease; it is lost for good once that is another."""
+        asked = self._clock()
+        now = _parse(self._folder.read(LEASE))
+        if now is not None and now.token != self.token:
+            self._lost.set()
+        self._seen = asked
 
 
 def require_free(folder: FolderStore, own: Collection[str], clock: Callable[[], float] = time.time) -> str:

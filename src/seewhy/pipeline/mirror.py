@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from seewhy.pipeline.lease import Lease
+from seewhy.pipeline.lease import RENEWED_SECONDS, Lease
 from seewhy.remote.files import RemoteFile
 from seewhy.remote.folder_store import FolderStore
 from seewhy.remote.versions import proves
@@ -28,7 +28,11 @@ SHARDS_WAITING: Final = 2
 
 
 class Mirror:
-    """Sends what a run commits to a store, each shard behind its pictures, and the manifest last."""
+    """Sends what a run commits to a store, each shard behind its pictures, and the manifest last.
+
+    Before each shard and the manifest it looks whether another writer has taken over; before any other file, sent or
+    deleted, where it did not for as long as a lease goes without being renewed.
+    """
 
     def __init__(self, folder: FolderStore, root: Path, lease: Lease) -> None:
         self._folder, self._root, self._lease = folder, root, lease
@@ -76,6 +80,7 @@ class Mirror:
         reach("mirror.sent")
         self._send(MANIFEST)
         for name in sorted({*self._had, *self._sent} - {*here, MANIFEST}):
+            self._lease.require_held(RENEWED_SECONDS)
             self._folder.remove(name)
 
     def close(self) -> None:
@@ -86,7 +91,6 @@ class Mirror:
     def _send_shard(self, name: str) -> None:
         files = {str(file["path"]) for _, _, listed in Shard(self._root / name).files() for file in listed}
         list(self._files.map(self._send, sorted({*files, table_of(name)})))
-        self._lease.require_held()
         self._send(name)
         reach("mirror.shard")
 
@@ -99,6 +103,7 @@ class Mirror:
         mark = (found.st_size, found.st_mtime_ns)
         if self._sent.get(name) == mark or (name not in self._sent and self._is_there(name, path)):
             return
+        self._lease.require_held(0.0 if name == MANIFEST or name.startswith(f"{SHARDS}/") else RENEWED_SECONDS)
         self._folder.send(name, path)
         with self._noting:
             self._sent[name] = mark
