@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from seewhy.store import files
+from seewhy.store.attempts import Attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.ledger import Answered
 from seewhy.store.numbering import shard_names
@@ -97,6 +99,33 @@ def test_a_worker_that_outlives_its_run_writes_nothing(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path, {"seed": 0}), pytest.raises(StoreError, match="SW-S16"):
         worker.commit("train", [row("a")], {}, shard(0))
     assert not (tmp_path / "shards").exists()
+    with RunDirectory.open(tmp_path, {"seed": 0}), pytest.raises(StoreError, match="SW-S16"):
+        worker.write_file("gradcam/a.png", b"of the run before", kind="gradcam")
+    assert not (tmp_path / "gradcam").exists()
+
+
+def test_a_run_that_ends_while_a_worker_writes_its_shard_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        worker = run.delegate()
+        monkeypatch.setattr(files, "_sync", lambda *_: (tmp_path / ".lock").write_text("another run"))
+        with pytest.raises(StoreError, match="SW-S16"):
+            worker.commit("train", [row("a")], {}, shard(0))
+        monkeypatch.undo()
+        (tmp_path / ".lock").write_text(worker.holder)
+    assert list((tmp_path / "shards").iterdir()) == []
+
+
+def test_notes_of_an_earlier_run_go_when_the_next_begins_and_its_workers_make_none(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        notes = Attempts(tmp_path, shard(0), run.delegate().holder)
+        with notes.attempt("computing"):
+            pass
+    assert (tmp_path / ".attempts").exists()
+    with notes.attempt("computing"), RunDirectory.open(tmp_path, {"seed": 0}):
+        assert not (tmp_path / ".attempts").exists()
+    assert not (tmp_path / ".attempts").exists()
 
 
 def test_a_delegate_of_a_place_that_is_not_seen_says_so(tmp_path: Path) -> None:

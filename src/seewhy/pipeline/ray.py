@@ -82,13 +82,15 @@ class RayRunner:
             questions=tuple(dict.fromkeys(task.chunk.questions for task in tasks)),
             threads=max(1, int(self._num_cpus)),
         )
-        with _session(self._address) as started, contextlib.closing(self._rows(order, tasks, started)) as rows:
-            for row in rows:
-                done = done_of(row)
-                directory.adopt(done.name)
-                advanced(done.records, done.failed)
-                yield done
-        forget_attempts(directory.root)
+        try:
+            with _session(self._address) as started, contextlib.closing(self._rows(order, tasks, started)) as rows:
+                for row in rows:
+                    done = done_of(row)
+                    directory.adopt(done.name)
+                    advanced(done.records, done.failed)
+                    yield done
+        finally:
+            forget_attempts(directory.root)
 
     def _rows(self, order: Order, tasks: Sequence[Task], started: bool) -> Generator[Mapping[str, Any], None, None]:
         import ray

@@ -47,7 +47,8 @@ class Attempts:
         try:
             yield
         finally:
-            self._note(step, -1)
+            if self._read():  # else the run has ended: its notes are gone, or another's
+                self._note(step, -1)
 
     def forget(self) -> None:
         """The shard is made: nothing of this is of interest any more."""
@@ -68,5 +69,5 @@ class Attempts:
 
 
 def forget_attempts(root: Path) -> None:
-    """Remove all notes of a run directory, once no process works on it any more."""
+    """Remove all notes of a run directory: those of a holder count for no other, so any new one may."""
     shutil.rmtree(root / ATTEMPTS, ignore_errors=True)

@@ -21,7 +21,9 @@ class Delegate:
     """A worker's way into a run directory that another process holds: ``RunDirectory.delegate`` makes one.
 
     ``root`` must be the same directory under the same path for all of them; ``holder`` are the words of the holder in
-    its lock. It commits no more once they have changed: a worker that outlives its run does not disturb the next.
+    its lock. It writes no more once they have changed: a worker that outlives its run does not disturb the next. They
+    are read again just before a shard takes its name, and before a picture is written: only what is in that very step
+    while the run changes hands still arrives, whole.
     """
 
     root: str
@@ -37,13 +39,18 @@ class Delegate:
         """
         data = encode_shard(rows, ShardHeader(split, plain(questions), self.fingerprint, dict(versions())))
         self.require_held()
-        write_new(Path(self.root, name), data)
+        write_new(Path(self.root, name), data, last=self.require_held)
         reach("shard.committed")
         return name
 
     def write_file(self, relative: str, data: bytes, *, kind: str, record_id: str = "") -> Artifact:
-        """Write a file that can be made again. As ``RunDirectory.write_file``."""
-        return write_remakable(Path(self.root), relative, data, kind=kind, record_id=record_id)
+        """Write a file that can be made again. As ``RunDirectory.write_file``.
+
+        Raises:
+            StoreError: ``SW-S16`` the run is not held any more, and what ``RunDirectory.write_file`` raises.
+        """
+        root, held = Path(self.root), self.require_held
+        return write_remakable(root, relative, data, kind=kind, record_id=record_id, begin=held)
 
     def holds(self, name: str) -> bool:
         """Whether the shard ``name`` is committed already, by an earlier attempt at the same task."""

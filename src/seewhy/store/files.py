@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from seewhy.store.failpoints import reach
@@ -44,13 +44,15 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             os.close(handle)
 
 
-def write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes, *, last: Callable[[], None] = lambda: None) -> None:
     """As :func:`write_atomic`, but never over other bytes: a file that is there already must hold the same.
+
+    ``last`` is called when the bytes are on the device and only the name is missing; where it raises, none is taken.
 
     Raises:
         StoreError: ``SW-S18`` it holds others, and as :func:`write_atomic`.
     """
-    with replacing(path) as draft:
+    with replacing(path, last=last) as draft:
         handle = os.open(draft, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             _write_all(handle, data)
@@ -62,10 +64,10 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True, last: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """An empty file beside ``path`` to fill: it takes the name when the block ends and vanishes when it raises.
 
-    Deleting it inside the block leaves ``path`` as it was.
+    Deleting it inside the block leaves ``path`` as it was. ``last`` is called just before the name is taken.
 
     Raises:
         StoreError: as :func:`write_atomic`, also for an ``OSError`` inside the block.
@@ -77,7 +79,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         yield draft
         reach("file.written")
         if draft.exists():
-            _take_name(draft, path, durable)
+            _take_name(draft, path, durable, last)
     except OSError as error:
         _discard(draft)
         raise disk_error(path, error) from error
@@ -153,10 +155,11 @@ def _create(draft: Path, durable: bool) -> None:
         os.close(os.open(draft, flags, 0o666))
 
 
-def _take_name(draft: Path, path: Path, durable: bool) -> None:
+def _take_name(draft: Path, path: Path, durable: bool, last: Callable[[], None]) -> None:
     if durable:
         _sync(draft)
         reach("file.synced")
+    last()
     os.replace(draft, path)  # noqa: PTH105 - the tests fail this very call
     reach("file.replaced")
     if durable:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from seewhy.store.attempts import forget_attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.failpoints import reach
 from seewhy.store.files import (
@@ -99,6 +100,7 @@ class RunDirectory:
             require_fingerprint(root, manifest.fingerprint, fingerprint)
         if abandoned or manifest is None or manifest.status == "running":
             remove_temporaries(root)
+        forget_attempts(root)
         ledger = Ledger(fingerprint)
         ledger.read(root, manifest.shards if manifest else {})
         run = cls(root, lock, ledger, manifest)
