@@ -94,6 +94,7 @@ def test_some_of_them(made: Path, undrawn: Path) -> None:
         (["--split", "tset"], "SW-F331"),
         (["--record", "cat/9"], "SW-F331"),
         (["--class", "cow"], "SW-F331"),
+        (["--class", "2"], "SW-F331"),
         (["--limit", "0"], "SW-F331"),
         (["--threads", "0"], "SW-F331"),
         (["data.size=[8,8]", "data.root={home}/photos"], "SW-R73"),

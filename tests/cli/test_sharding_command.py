@@ -64,8 +64,20 @@ def test_refusals_have_the_exit_code_of_refusals(
     project: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(f"{EXPERIMENT} shard=2/2").code == 2
-    assert seewhy(["merge", "nowhere"]) == 2
-    assert "SW-S45" in capsys.readouterr().err
+    (project / "file").touch()
+    for place, said in (("nowhere", "nowhere holds no parts"), ("file", "file is a file")):
+        assert seewhy(["merge", place]) == 2
+        assert f"[SW-S45] {said}" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("verb", ["merge", "render"])
+def test_commands_for_runs_of_this_machine_say_how_to_fetch_one_from_a_store(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert seewhy([verb, "s3://bucket/run"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "[SW-S50] s3://bucket/run lies in a store" in said
+    assert "seewhy fetch s3://bucket/run DIR" in said
 
 
 def test_a_run_in_a_store_is_fetched_whole(

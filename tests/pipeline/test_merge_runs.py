@@ -14,6 +14,8 @@ from pipeline_samples import Pictures, after, conv_net, ids, rows, snapshot
 
 import seewhy
 from seewhy.pipeline.merge import merge
+from seewhy.store.part import Part
+from seewhy.store.parts import require_part_fits
 from seewhy.values import RecordRow, SeewhyError
 
 OF = 3
@@ -111,6 +113,25 @@ def test_merging_again_changes_nothing_and_parts_go_when_that_is_asked(root: Pat
     assert not (root / "parts").exists()
     assert seewhy.verify(root) == []
     assert (merge(root).parts, merge(root, remove_parts=True).removed) == (0, 0)
+
+
+def test_what_lies_among_the_parts_is_in_no_ones_way_and_stays(root: Path) -> None:
+    log = root / "parts" / "slurm-1.out"
+    log.write_text("of the scheduler")
+    require_part_fits(root, Part(0, OF))
+    assert merge(root).left == ()
+    merged = merge(root, remove_parts=True)
+    assert (merged.removed, merged.left) == (3, ("parts/slurm-1.out",))
+    assert [path.name for path in (root / "parts").iterdir()] == [log.name]
+    assert seewhy.run(conv_net(), data(), root, **GIVEN).reused == 15
+    assert log.read_text() == "of the scheduler"
+
+
+def test_a_folder_that_is_named_as_that_of_parts_and_holds_none_is_a_stranger(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "wheel.stl").touch()
+    with pytest.raises(SeewhyError, match="SW-S09"):
+        require_part_fits(tmp_path, Part(0, OF))
 
 
 def test_shards_share_their_bytes_with_the_parts_where_links_are_possible(root: Path) -> None:

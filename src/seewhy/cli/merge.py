@@ -25,11 +25,12 @@ def run_merge(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
     from seewhy.cli.grade_table import grade_lines
+    from seewhy.cli.local_run import run_here
     from seewhy.cli.outcome import show_outcome
     from seewhy.cli.progress import outcome_of
     from seewhy.pipeline.merge import merge
 
-    directory: Path = asked.directory
+    directory = run_here(asked.directory)
     try:
         merged = merge(directory, remove_parts=asked.remove_parts)
     except KeyboardInterrupt:
@@ -46,6 +47,8 @@ def run_merge(asked: argparse.Namespace) -> int:
         print(f"{brought.missing} pictures are listed and were not there: `seewhy render {directory}` makes them again")
     if merged.removed:
         print(f"the {merged.removed} parts were deleted")
+    if merged.left:
+        print(f"left where they are, being no parts: {', '.join(merged.left)}")
     outcome = replace(outcome_of(summary), graded=list(grade_lines(summary.graded)))
     show_outcome(Console(stderr=True), outcome, directory)
     return summary.exit_code

@@ -47,6 +47,7 @@ def run_render(asked: argparse.Namespace) -> int:
     """Draw what is missing; 0 when all was drawn, 1 when a record could not be, as a signal asks when stopped."""
     directories, words = runs_and_data(asked.directories)
     _check(asked, directories)
+    from seewhy.cli.local_run import run_here
     from seewhy.cli.signals import Stop
     from seewhy.pipeline.rendering import Drawable, Rendering
     from seewhy.pipeline.rendering_ground import Previews, Records
@@ -55,7 +56,7 @@ def run_render(asked: argparse.Namespace) -> int:
     from seewhy.store.remakable import write_remakable
     from seewhy.store.run_reader import RunReader
 
-    root: Path = directories[0]
+    root = run_here(directories[0])
     with adding_to(root) as additions, Stop() as stop:
         reader, drawable = RunReader(additions.root), Drawable.of(additions.root)
         for table in present_tables(additions.root):
@@ -106,17 +107,24 @@ def _wish(asked: argparse.Namespace, reader: RunReader, drawable: Drawable) -> W
         splits=None if asked.split is None else frozenset(asked.split),
         chosen=(lambda record_id: record_id in chosen) if chosen else (lambda _: True),
         limit=asked.limit,
-        classes=None if asked.classes is None else _classes(asked.classes, drawable),
+        classes=None if asked.classes is None else _classes(asked.classes, drawable, reader),
     )
 
 
-def _classes(words: Sequence[str], drawable: Drawable) -> frozenset[int]:
+def _classes(words: Sequence[str], drawable: Drawable, reader: RunReader) -> frozenset[int]:
     """Names and numbers as numbers."""
     names = drawable.class_names or ()
+    outputs = len(names) or _outputs(reader)
     for word in words:
-        if word not in names and not word.isdecimal():
-            _require(word, names, "class")
+        if word not in names and not (word.isdecimal() and int(word) < outputs):
+            _require(word, names or [str(number) for number in range(outputs)], "class")
     return frozenset(names.index(word) if word in names else int(word) for word in words)
+
+
+def _outputs(reader: RunReader) -> int:
+    """How many classes the model has, by the first record that was explained."""
+    rows = (row for split in reader.splits for row in reader.rows(split))
+    return next((len(row.probabilities) for row in rows if row.probabilities is not None), 0)
 
 
 def _require(word: str, known: Any, what: str) -> None:

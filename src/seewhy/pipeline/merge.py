@@ -33,12 +33,14 @@ REMOVED: Final = ".removed-"
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did: ``summary`` is that of the run as it is now, ``removed`` the parts that were deleted."""
+    """What a merge did: ``summary`` is that of the run as it is now, ``removed`` the parts that were deleted, ``left``
+    what else lay among them and stays."""
 
     summary: Summary
     parts: int
     brought: Brought
     removed: int = 0
+    left: tuple[str, ...] = ()
 
 
 def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
@@ -46,12 +48,14 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
     describe the run as a whole.
 
     Rows are those of one run, in other shards. Shards and pictures are linked where the file system can, else copied,
-    one shard in memory at a time; the parts stay unless ``remove_parts``. Killed anywhere, the same call goes on; done
-    already, it changes nothing. The command without ``shard=`` then finds everything computed.
+    one shard in memory at a time; the parts stay unless ``remove_parts``, and so does what else lies among them.
+    Killed anywhere, the same call goes on; done already, it changes nothing. The command without ``shard=`` then finds
+    everything computed.
 
     Raises:
-        StoreError: ``SW-S45`` no parts, ``SW-S46`` parts missing or not finished, ``SW-S47`` parts of several runs,
-            ``SW-S48`` the run holds what no part does, ``SW-S49`` a damaged part, and what the disk raises.
+        StoreError: ``SW-S45`` no parts or a file, ``SW-S46`` parts missing or not finished, ``SW-S47`` parts of
+            several runs, ``SW-S48`` the run holds what no part does, ``SW-S49`` a damaged part, and what the disk
+            raises.
 
     Example:
         >>> from seewhy.values import StoreError
@@ -62,6 +66,8 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
         SW-S45
     """
     root, begun = Path(output_dir).resolve(), time.monotonic()
+    if root.is_file():
+        raise StoreError("SW-S45", f"{output_dir} is a file", fix="give the output_dir of the parts, a folder")
     places = part_places(root)
     if not places and not _is_complete(root):
         raise StoreError("SW-S45", f"{output_dir} holds no parts of a run", fix="give the output_dir of the parts")
@@ -73,7 +79,10 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
         write_atomic(root / PARTS / MERGED, f"{len(parts)}\n".encode())
         reach("merge.marked")
     summary = _summary(Path(output_dir), root, ended, begun)
-    return Merged(summary, len(places), brought, _remove(root, places) if remove_parts else 0)
+    if not remove_parts:
+        return Merged(summary, len(places), brought)
+    left = _remove(root, places)
+    return Merged(summary, len(places), brought, len(places), left)
 
 
 def _whole_already(root: Path, places: Mapping[Part, Path]) -> bool:
@@ -146,12 +155,12 @@ def _summary(output_dir: Path, root: Path, ended: Ended, begun: float) -> Summar
     )
 
 
-def _remove(root: Path, places: Mapping[Part, Path]) -> int:
-    """Delete the parts, each by a name that says so first: a kill leaves none that looks like one."""
+def _remove(root: Path, places: Mapping[Part, Path]) -> tuple[str, ...]:
+    """Delete the parts, each by a name that says so first: a kill leaves none that looks like one. What is left?"""
     folder = root / PARTS
     try:
         if not folder.is_dir():
-            return 0
+            return ()
         for place in places.values():
             place.rename(folder / f"{REMOVED}{place.name}")
             reach("merge.removing")
@@ -159,7 +168,9 @@ def _remove(root: Path, places: Mapping[Part, Path]) -> int:
             shutil.rmtree(gone)
             reach("merge.removed")
         (folder / MERGED).unlink(missing_ok=True)
-        folder.rmdir()
+        left = tuple(sorted(f"{PARTS}/{path.name}" for path in folder.iterdir()))
+        if not left:
+            folder.rmdir()
     except OSError as error:
         raise disk_error(folder, error) from error
-    return len(places)
+    return left

@@ -107,7 +107,11 @@ def _visible(root: Path) -> list[str]:
 
 
 def _holds_parts(folder: Path) -> bool:
-    return folder.name == PARTS and all(part_named(path.name) or path.name[0] == "." for path in folder.iterdir())
+    """Whether it is the folder of parts; what else lies in it, such as a scheduler's log, is nobody's business."""
+    if folder.name != PARTS:
+        return False
+    names = [path.name for path in folder.iterdir() if path.name[0] != "."]
+    return not names or any(map(part_named, names))
 
 
 def _series_and_number(name: str) -> tuple[str, int]:
