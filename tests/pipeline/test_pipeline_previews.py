@@ -98,6 +98,20 @@ def test_a_run_from_python_names_no_command_and_is_the_same_anywhere(tmp_path: P
     assert snapshot(tmp_path / "one") == snapshot(tmp_path / "far/away")
 
 
+def test_commands_do_not_tell_who_computed() -> None:
+    asked = [
+        "generate_artifacts",
+        "runner=ray",
+        "ray.address=head:6379",
+        "+ray.workers=2",
+        "~ray",
+        "ray=null",
+        "seed=1",
+    ]
+    assert portable(asked) == ["generate_artifacts", "seed=1"]
+    assert portable(["runners=2", "data.runner=x", "rays=1"]) == ["runners=2", "data.runner=x", "rays=1"]
+
+
 @pytest.mark.parametrize(
     ("word", "kept"),
     [

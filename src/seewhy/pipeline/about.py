@@ -18,6 +18,8 @@ from seewhy.values import Json
 ABOUT: Final = "about.json"
 DRAWINGS, CROWDED = "drawings", "crowded_names"
 """What is drawn of each record, and the lower-case names that ids would share: what pictures made later need."""
+RUNNER: Final = re.compile(r"[+~]*(runner|ray(\..*?)?)(=.*)?", re.DOTALL)
+"""Words that say who computes, not what: a run is the same whoever did."""
 OWN_PLACE: Final = re.compile(r"(?P<name>(output_dir=|--output-dir=)).*", re.DOTALL)
 
 
@@ -54,7 +56,8 @@ def drawings_said(path: Path) -> tuple[Drawing, ...]:
 
 def portable(command: Sequence[str]) -> list[str]:
     """The words of a command without places of this machine: a path keeps its name, the run's own place is left open.
-    An address keeps neither a password nor a query, which may be a signature.
+    An address keeps neither a password nor a query, which may be a signature. Who computed (``runner=``, ``ray.*``) is
+    left out: the files of a run are the same whoever did.
 
     Example:
         >>> portable(["generate_artifacts", "ckpt_path=/data/best.ckpt", "output_dir=here", "seed=1"])
@@ -67,7 +70,7 @@ def portable(command: Sequence[str]) -> list[str]:
     for word in command:
         if words and words[-1] == "--output-dir":
             words.append("…")
-        else:
+        elif not RUNNER.fullmatch(word):
             words.append(OWN_PLACE.sub(r"\g<name>…", without_secrets(redact.word(word))))
     return words
 
