@@ -117,6 +117,19 @@ def test_a_task_done_before_is_told_again_and_not_made_again(tmp_path: Path) -> 
     assert seewhy.verify(tmp_path / "run") == []
 
 
+def test_what_workers_committed_before_they_were_stopped_is_counted(tmp_path: Path) -> None:
+    class Ahead(InProcess):
+        def compute(self, job: Job, tasks: Sequence[Task], *rest: Any) -> Generator[Done, None, None]:
+            made = super().compute(job, tasks, *rest)
+            done = next(made)
+            next(made)  # committed by another, and never told
+            yield done
+
+    summary = digit_run(tmp_path / "run", Ahead("worker_samples:digits"), stop=lambda: True)
+    assert (summary.interrupted, summary.computed) == (True, sum(one.ok for one in summary.splits.values()))
+    assert len(list((tmp_path / "run").glob("shards/*"))) == 2
+
+
 def test_what_a_worker_measures_comes_back(tmp_path: Path) -> None:
     summary = digit_run(tmp_path / "run", InProcess("worker_samples:digits"), profile=True)
     assert "wait for records" in summary.profile

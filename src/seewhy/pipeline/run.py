@@ -30,12 +30,12 @@ from seewhy.pipeline.shard import current_revision
 from seewhy.pipeline.stage import Task
 from seewhy.pipeline.summary import Failure, Summary, tally
 from seewhy.profiling.profiler import PerformanceProfiler
+from seewhy.store.layout import committed_shards
 from seewhy.store.parts import require_merged, require_part_fits
 from seewhy.store.picture_tables import present_tables
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, Json
-
 
 LOOKED_AT_TOGETHER = 4096
 """Records whose content is compared at once with what was answered: each waits as an object of its own."""
@@ -247,18 +247,21 @@ def _compute(
     stop: Callable[[], bool],
     profiler: PerformanceProfiler,
 ) -> tuple[int, bool]:
-    """Compute and commit the chunks; how many records, and whether someone asked to stop."""
+    """Compute and commit the chunks; how many records, and whether someone asked to stop.
+
+    Workers that were stopped may have committed more than they could tell of.
+    """
     if not plan.chunks:
         return 0, stop()
     wanted = [(chunk.split, [job.index[at].record_id for at in chunk.positions]) for chunk in plan.chunks]
     tasks = [Task(name, chunk) for name, chunk in zip(directory.names_for(wanted), plan.chunks, strict=True)]
-    computed = 0
+    stopped = False
     with closing(runner.compute(job, tasks, directory, observer.advanced)) as made:
         for done in made:
             job.found.choices |= done.choices
             profiler.merge(done.profile)
             observer.committed(done.name)
-            computed += done.records
-            if stop():
-                return computed, True
-    return computed, False
+            if stopped := stop():
+                break
+    there = set(committed_shards(directory.root))
+    return sum(len(task.chunk.positions) for task in tasks if task.name in there), stopped
