@@ -26,6 +26,8 @@ def nobody() -> str:
     [
         ("runner=rai", "SW-Y07", "nearest: ray"),
         ("+ray.worker=2", "SW-Y08", "nearest: workers"),
+        ("ray=null", "SW-Y08", "ray must be settings by name"),
+        ("runner=ray ray.num_cpus=inf", "SW-Y06", "ray.num_cpus must be a number"),
         ("runner=ray ray.address=6379", "SW-Y08", "ray.address must be a text"),
         ("runner=ray ray.address=head", "SW-Y01", "is no address"),
         ("runner=ray ray.workers=0", "SW-Y06", "ray.workers"),

@@ -82,6 +82,7 @@ def test_no_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None
         ({"num_cpus": 0}, "ray.num_cpus"),
         ({"num_cpus": "2"}, "ray.num_cpus"),
         ({"num_cpus": float("nan")}, "ray.num_cpus"),
+        ({"num_cpus": float("inf")}, "ray.num_cpus"),
         ({"num_gpus": -1}, "ray.num_gpus"),
     ],
 )

@@ -68,7 +68,9 @@ def test_auto_is_what_the_launcher_says(environment: dict[str, str], expected: P
     ("environment", "said"),
     [
         ({}, "none of RANK and WORLD_SIZE, SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT"),
-        ({"RANK": "0"}, "none of RANK"),
+        ({"RANK": "0"}, "RANK is set and WORLD_SIZE is not"),
+        ({"SLURM_NTASKS": "2"}, "SLURM_NTASKS is set and SLURM_PROCID is not"),
+        ({"SLURM_ARRAY_TASK_ID": "2"}, "SLURM_ARRAY_TASK_ID is set and SLURM_ARRAY_TASK_COUNT is not"),
         ({"RANK": "4", "WORLD_SIZE": "4"}, "RANK is 4 and WORLD_SIZE is 4"),
         ({"RANK": "one", "WORLD_SIZE": "4"}, "RANK is 'one'"),
         ({**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "1"}, "job 5 of an array of 4"),

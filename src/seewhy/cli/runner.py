@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from seewhy.pipeline.cluster_errors import ClusterError
-from seewhy.pipeline.runners import Runner
 from seewhy.values import nearest
+
+if TYPE_CHECKING:
+    from seewhy.pipeline.cluster_errors import ClusterError
+    from seewhy.pipeline.runners import Runner
 
 RUNNERS: Final = ("local", "ray")
 RAY_SETTINGS: Final = ("address", "workers", "num_cpus", "num_gpus")
@@ -18,35 +20,58 @@ def runner_of(config: Mapping[str, Any]) -> Runner | None:
     """The runner of a composed configuration; None is this process.
 
     Raises:
-        ClusterError: ``SW-Y07`` no such runner, ``SW-Y08`` no such setting, and what
-            :class:`seewhy.pipeline.ray.RayRunner` refuses.
+        ClusterError: as :func:`ray_settings`, and what :class:`seewhy.pipeline.ray.RayRunner` refuses.
     """
-    name, settings = config.get("runner", "local"), config.get("ray") or {}
+    given = ray_settings(config)
+    if given is None:
+        return None
+    from seewhy.pipeline.ray import RayRunner
+
+    return RayRunner(WORKER_PARTS, {"config": dict(config)}, **given)
+
+
+def ray_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What ``ray`` is told, checked without Ray, torch or a cluster; None where this process computes.
+
+    Raises:
+        ClusterError: ``SW-Y07`` no such runner, ``SW-Y08`` no such setting, ``SW-Y06`` an amount that is none,
+            ``SW-Y01`` an address of no known form.
+    """
+    name, settings = config.get("runner", "local"), config.get("ray", {})
     if name not in RUNNERS:
-        raise ClusterError(
+        raise _wrong(
             "SW-Y07", f"there is no runner {name!r}", near=nearest(str(name), RUNNERS),
             fix="runner=local is this process, runner=ray a cluster",
         )  # fmt: skip
-    _check_settings(settings)
+    _check_names(settings)
     if name == "local":
         return None
-    from seewhy.pipeline.ray import RayRunner
+    from seewhy.pipeline.cluster_address import asked_address
+    from seewhy.pipeline.ray_options import check_amounts
 
     given = {key: value for key, value in settings.items() if value is not None}
     if config.get("accelerator") == "cpu":
         given.setdefault("num_gpus", 0)
-    return RayRunner(WORKER_PARTS, {"config": dict(config)}, **given)
+    check_amounts(given.get("workers"), given.get("num_cpus", 1), given.get("num_gpus"))
+    asked_address(given.get("address"))
+    return given
 
 
-def _check_settings(settings: object) -> None:
+def _check_names(settings: object) -> None:
     if not isinstance(settings, Mapping):
-        raise ClusterError("SW-Y08", f"ray must be settings by name, got {settings!r}", fix="for example ray.workers=4")
+        raise _wrong("SW-Y08", f"ray must be settings by name, got {settings!r}", fix="for example ray.workers=4")
     for key in settings:
         if key not in RAY_SETTINGS:
-            raise ClusterError(
+            raise _wrong(
                 "SW-Y08", f"there is no setting ray.{key}", near=nearest(str(key), RAY_SETTINGS),
                 fix=f"known are {', '.join(RAY_SETTINGS)}",
             )  # fmt: skip
     address = settings.get("address")
     if address is not None and not isinstance(address, str):
-        raise ClusterError("SW-Y08", f"ray.address must be a text, got {address!r}", fix="write ray.address=HOST:6379")
+        raise _wrong("SW-Y08", f"ray.address must be a text, got {address!r}", fix="write ray.address=HOST:6379")
+
+
+def _wrong(code: str, message: str, *, fix: str, near: Any = ()) -> ClusterError:
+    from seewhy.pipeline.cluster_errors import ClusterError
+
+    return ClusterError(code, message, near=near, fix=fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ def check_amounts(workers: int | None, num_cpus: float, num_gpus: float | None) 
     whole = workers is None or (type(workers) is int and workers >= 1)
     wrong: list[tuple[str, object, str]] = [("workers", workers, "a whole number from 1 on, or null")] * (not whole)
     for name, value, least in (("num_cpus", num_cpus, 0.01), ("num_gpus", num_gpus, 0)):
-        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= least
+        number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value < math.inf
         if not number and not (name == "num_gpus" and value is None):
             wrong.append((name, value, f"a number from {least} on"))
     for name, given, expected in wrong:

@@ -71,14 +71,19 @@ def told(kept: Path | None = None) -> Iterator[None]:
 def output_address(output_dir: str | os.PathLike[str]) -> Address | None:
     """The address of an output directory in a store, None for one on this machine.
 
-    Raises ``StoreError`` SW-S50 for an address that is none.
+    Raises ``StoreError`` SW-S50 for an address that is none, also one with ``..`` in it.
 
     Example:
         >>> str(output_address("s3://bucket/run")), output_address("artifacts")
         ('s3://bucket/run', None)
     """
     with told():
-        return address_of(output_dir)
+        address = address_of(output_dir)
+    if address is not None and ".." in address.path.split("/"):
+        raise StoreError(
+            "SW-S50", f"{address} has .. in it, which no store resolves", fix="write where the run lies, without .."
+        )
+    return address
 
 
 def output_path(output_dir: str | os.PathLike[str]) -> Path:

@@ -18,6 +18,7 @@ AUTO: Final = "auto"
 _WRITTEN: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 _FOLDER: Final = re.compile(r"(0|[1-9][0-9]{0,8})-of-([1-9][0-9]{0,8})")
 _USUAL: Final = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
+_ARRAY: Final = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT")
 
 
 @dataclass(frozen=True, order=True)
@@ -103,6 +104,10 @@ def _told(environment: Mapping[str, str]) -> Part:
         return array
     if step is not None:
         return step
+    for pair in (_USUAL[0], _ARRAY, _USUAL[1]):
+        lacking, there = sorted(pair, key=lambda name: name in environment)
+        if there in environment and lacking not in environment:
+            raise _untold(f"{there} is set and {lacking} is not", f"set {lacking} too, or write shard=NUMBER/OF")
     raise _untold(
         "none of RANK and WORLD_SIZE, SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT, SLURM_PROCID and SLURM_NTASKS "
         "is set",
@@ -121,9 +126,9 @@ def _from_pair(environment: Mapping[str, str], number: str, count: str) -> Part 
 
 def _from_array(environment: Mapping[str, str]) -> Part | None:
     """Arrays may start at any number, with any step; one with gaps does not tell which part is which."""
-    if "SLURM_ARRAY_TASK_ID" not in environment or "SLURM_ARRAY_TASK_COUNT" not in environment:
+    if any(name not in environment for name in _ARRAY):
         return None
-    at, of = _whole(environment, "SLURM_ARRAY_TASK_ID"), _whole(environment, "SLURM_ARRAY_TASK_COUNT")
+    at, of = (_whole(environment, name) for name in _ARRAY)
     least = _whole(environment, "SLURM_ARRAY_TASK_MIN", "0")
     step = _whole(environment, "SLURM_ARRAY_TASK_STEP", "1")
     number, rest = divmod(at - least, max(step, 1))
