@@ -188,6 +188,7 @@ def test_what_cannot_be_used_is_refused(cache: ExplanationCache, tmp_path: Path)
         ("SW-K05", lambda: cache.put(SQUARE, "gradcam", "heat", model=Scaled())),
         ("SW-K05", lambda: cache.put(SQUARE, "gradcam", np.array(["a"]), model=Scaled())),
         ("SW-K06", lambda: GradCAM(Scaled(), cache=tmp_path)),
+        *(("SW-K07", lambda given=given: ExplanationCache(given)) for given in (None, 5, "", "a\0b", b"bytes")),
     ]
     for code, call in wrong:
         with pytest.raises(CacheError, match=code):
@@ -216,5 +217,7 @@ def test_the_size_bounds_what_explainers_keep(tmp_path: Path) -> None:
         assert 0.5 < told["utilization"] <= 1
         assert is_hit(small, explainer, noise(64, 64, 11))
         assert not is_hit(small, explainer, noise(64, 64, 0))
+        with ExplanationCache(tmp_path, max_size_mb=0.002) as smaller:
+            assert smaller.stats()["utilization"] <= 1
         small.clear()
         assert small.stats()["num_entries"] == 0

@@ -98,7 +98,7 @@ def test_code_and_values_outside_the_class_are_seen(cache: ExplanationCache, mon
 
 
 def test_every_word_of_large_tensors_counts() -> None:
-    """Words of 8 bytes are summed by their number modulo 1021: the words 0 and 1021 may be exchanged unseen."""
+    """Small whole numbers have nothing in their upper 40 bits, which alone the second sums see."""
     values = torch.arange(30_000, dtype=torch.int64)
     before = check_sum([values])
     for first, second, seen in ((0, 1021, False), (0, 1020, True), (7, 29_999, True), (29_000, 29_990, True)):

@@ -215,3 +215,40 @@ def test_a_store_that_is_gone_closes_its_file(tmp_path: Path) -> None:
     assert connection._open is not None
     del store
     assert connection._open is None
+
+
+def test_clearing_deletes_damaged_files_that_were_put_aside(store: Store) -> None:
+    aside = store.path.with_name(f"{FILE}.damaged-1")
+    aside.write_text("maps of patients")
+    store.put({"a": b"x"})
+    store.clear()
+    assert not aside.exists()
+
+
+def test_a_smaller_limit_makes_room_when_asked_and_makes_no_file(tmp_path: Path) -> None:
+    first = Store(tmp_path / "kept", 10_000)
+    for key in "abc":
+        first.put({key: b"x" * (3_000 - OVERHEAD)})
+    first.close()
+    second = Store(tmp_path / "kept", 6_000)
+    second.make_room()
+    assert there(second, "abc") == "bc"
+    assert second.totals() == (2, 6_000)
+    second.close()
+    Store(tmp_path, 10).make_room()
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_hit_does_not_wait_for_a_writer(store: Store) -> None:
+    store.put({"a": b"x"})
+    found: list[dict[str, bytes]] = []
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    reader = threading.Thread(target=lambda: found.append(store.get(["a"])))
+    reader.start()
+    reader.join(10)
+    told = list(found)
+    other.execute("ROLLBACK")
+    other.close()
+    reader.join()
+    assert told == [{"a": b"x"}]

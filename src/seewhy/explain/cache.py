@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seewhy.explain.cache_arguments import asked_by_hand, require_folder, require_numbers, require_size
+from seewhy.explain.cache_arguments import asked_by_hand, folder_named, require_folder, require_numbers, require_size
 from seewhy.explain.cache_asking import Asking
 from seewhy.explain.cache_canonical import CannotBeKeyedError
 from seewhy.explain.cache_counts import Counts
@@ -44,21 +43,23 @@ class Looked:
 class ExplanationCache:
     """Explanations on disk, for ``GradCAM(model, cache=cache)`` and every other explainer, and for your own code.
 
-    An explainer with a cache looks there first, gives what it finds bit for bit as it was computed, asks the model
-    only about the other images of a batch, and keeps what it computes. The key holds everything that decides an answer:
-    the weights, the values and the code of the model's modules, the method with all its settings and seeds, layer,
-    class, preprocessing, output selector, precision, automatic precision, the kind of device, the versions of seewhy
-    and torch, and the whole image. Batch size, threads, memory format and compilation change no more than the last
-    digits, and are left out: an answer keeps the digits of the call that computed it.
+    An explainer with a cache looks there first, gives what it finds bit for bit as it was computed, asks the model only
+    about the other images of a batch, and keeps what it computes. The key holds everything that decides an answer: the
+    weights, which part is which, the values and the code of the model's modules, the method with all its settings and
+    seeds, layer, class, preprocessing, output selector, precision, automatic precision, the kind of device, the
+    versions of seewhy, torch and the packages that methods compute through, and the whole image. Batch size, threads,
+    memory format and compilation change no more than the last digits, and are left out: an answer keeps the digits of
+    the call that computed it.
 
     The weights' SHA-256 is computed once per model. At every use each tensor's address, type, shape, strides and
-    version and a sum over all of its values are compared, which sees writes through ``.data`` and through shared memory
-    as well. Not seen: an exchange, by such a write, of two 8-byte words that lie a multiple of 1021 words apart in one
-    tensor; a change in an installed package that keeps its version; in your own code, what ``forward`` reads other than
-    from its module, its class, and functions and plain values of its own package; a value that the model itself wrote
-    while it was asked, such as a count of calls. A model with hooks or a ``forward`` put on the object, a method of
-    your own, and a function among the settings cannot be compared: such calls pass the cache by, and ``stats()`` says
-    how many and why.
+    version and 2040 sums over its values are compared, which sees writes through ``.data`` and through shared memory
+    as well. Not seen: such a write that leaves all sums as they are, as an exchange of two 8-byte words does that lie a
+    multiple of 1 040 399 words apart in one tensor, or a multiple of 1021 where they differ in their lowest 24 bits
+    alone; one that is taken back while the model is asked; a change in an installed package that keeps its version,
+    other than to a method of a module's class; in your own code, what ``forward`` reads by other ways than names; a
+    value that the model itself wrote while it was asked, such as a count of calls. A model with hooks or a ``forward``
+    put on the object, one that holds or reads what cannot be looked into, a method of your own, and a function among
+    the settings cannot be compared: such calls pass the cache by, and ``stats()`` says how many and why.
 
     Several threads and processes may share a folder, on a local disk. A process that is killed leaves it usable, a
     damaged entry or file is warned of and computed again, a full disk is warned of once. Files are for their owner
@@ -71,7 +72,7 @@ class ExplanationCache:
 
     Raises:
         CacheError: ``SW-K01`` the folder is a file, ``SW-K02`` it cannot be created or written to, ``SW-K03`` a size
-            that is none.
+            that is none, ``SW-K07`` what is no path.
 
     Example:
         >>> import tempfile, timm, torch
@@ -93,13 +94,14 @@ class ExplanationCache:
         max_size_mb: float = 1000,
         enabled: bool = True,
     ) -> None:
-        self.cache_dir = Path(cache_dir).expanduser()
+        self.cache_dir = folder_named(cache_dir)
         self.max_size_mb, self.enabled = require_size(max_size_mb), bool(enabled)
         self._counts = Counts()
         self._store: Store | None = None
         if self.enabled:
             require_folder(self.cache_dir)
             self._store = Store(self.cache_dir.absolute(), int(self.max_size_mb * MEGABYTE))
+            self._store.make_room()
 
     def get(self, image: ImageLike, method: str | Explainer, target_class: Any = None, **others: Any) -> Array | None:
         """The explanation of an image, or None: what :meth:`put` was given, else the heat map an explainer kept.
@@ -149,7 +151,7 @@ class ExplanationCache:
             self._counts.kept(self._store.put({asking.keys(GIVEN)[0]: packed_array(values)}))
 
     def clear(self) -> None:
-        """Drop every explanation of the folder, also those other processes kept."""
+        """Drop every explanation of the folder, also what other processes kept and damaged files put aside."""
         if self._store is not None:
             self._store.clear()
 

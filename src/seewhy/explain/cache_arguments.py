@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,27 @@ from seewhy.values import CacheError
 
 if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
+
+
+def folder_named(cache_dir: Any) -> Path:
+    """A folder's path; raises ``CacheError`` SW-K07 for what names none.
+
+    >>> folder_named(5)
+    Traceback (most recent call last):
+    seewhy.values.CacheError: [SW-K07] cache_dir must be the path of a folder, got 5
+      fix: write ExplanationCache('a/folder')
+    """
+    text = os.fspath(cache_dir) if isinstance(cache_dir, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise CacheError(
+            "SW-K07",
+            f"cache_dir must be the path of a folder, got {cache_dir!r}",
+            fix="write ExplanationCache('a/folder')",
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise CacheError("SW-K07", f"cache_dir {text!r}: {error}", fix="write ExplanationCache('a/folder')") from error
 
 
 def require_folder(folder: Path) -> None:

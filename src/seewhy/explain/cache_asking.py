@@ -12,9 +12,10 @@ from torch import nn
 from seewhy.explain.cache_canonical import CannotBeKeyedError, digest_of
 from seewhy.explain.cache_key import ModelNow, class_number, image_of, question_of
 from seewhy.explain.cache_structure import structure_of, writes_itself, written_by_itself
-from seewhy.explain.cache_weights import layout_of
+from seewhy.explain.cache_weights import layout_of, weights_of
 from seewhy.explain.prepared import Prepared
 from seewhy.methods.ask import Asked
+from seewhy.models.borrow import alone_with
 from seewhy.values import Json
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ class Asking:
         prepared: Sequence[Prepared],
         classes: Sequence[Any],
     ) -> Asking:
-        """Look at the model and the images; raises ``CannotBeKeyedError`` where something cannot be told apart."""
+        """Look at the model, while nobody asks it, and at the images.
+
+        Raises ``CannotBeKeyedError`` where something cannot be told apart.
+        """
         model = explainer.study.bare
         each = [
             {"class": class_number(target), "image": image_of(ready)}
             for ready, target in zip(prepared, classes, strict=True)
         ]
-        before = ModelNow.of(model)
+        with alone_with(model):
+            before = ModelNow.of(model)
         return cls(model, before, question_of(explainer, asked, before.device), each)
 
     def keys(self, kind: str) -> list[str]:
@@ -60,11 +65,12 @@ class Asking:
         """Raise ``CannotBeKeyedError`` where the model is not what it was, but for what it writes itself.
 
         A value counts as written by the model itself where it changed while the model was asked and a method of its
-        class, other than ``__init__``, assigns it.
+        class, other than ``__init__``, assigns it. Weights are summed again, which sees writes behind torch's back.
         """
-        after = structure_of(self.model)
-        written = written_by_itself(self.before.structure, after)
-        if layout_of(self.model) != self.before.layout or not writes_itself(self.model, written):
-            raise CannotBeKeyedError(CHANGED)
+        with alone_with(self.model):
+            written = written_by_itself(self.before.structure, structure_of(self.model))
+            same = layout_of(self.model) == self.before.layout and weights_of(self.model) == self.before.weights
+            if not (same and writes_itself(self.model, written)):
+                raise CannotBeKeyedError(CHANGED)
         if written:
             _own_writes[self.model] = _own_writes.get(self.model, frozenset()) | written

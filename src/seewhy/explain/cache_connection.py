@@ -16,6 +16,8 @@ from typing import Final
 FILE: Final = "explanations.v1.sqlite"
 PATIENCE: Final = 30.0
 """Seconds to wait for another process's transaction, which takes milliseconds."""
+MOMENT: Final = 0.05
+"""Seconds to wait where nothing is lost by leaving it."""
 TROUBLE: Final = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 18, 23})
 """SQLite's codes for what is not damage: permissions, busy, memory, read-only, interrupted, disk, full, too large."""
 BUSY: Final = frozenset({5, 6})
@@ -103,6 +105,16 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):  # SQLite has rolled back by itself on a full disk
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def impatient(connection: sqlite3.Connection) -> Iterator[None]:
+    """Waits ``MOMENT`` seconds for others' transactions, not ``PATIENCE``."""
+    connection.execute(f"PRAGMA busy_timeout = {int(1e3 * MOMENT)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(1e3 * PATIENCE)}")
 
 
 def is_trouble(error: sqlite3.Error) -> bool:

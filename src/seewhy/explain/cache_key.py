@@ -7,6 +7,7 @@ import hashlib
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.explain.cache_bytecode import installed
 from seewhy.explain.cache_canonical import CannotBeKeyedError, canonical, content_of_tensor, digest_of
-from seewhy.explain.cache_code import installed
 from seewhy.explain.cache_structure import Structure, numeric_mode, structure_of
 from seewhy.explain.cache_weights import Layout, weights_and_layout
 from seewhy.explain.prepared import Prepared
@@ -31,6 +32,8 @@ ROOMS: Final = (
     *(f"{room}/**/*.py" for room in ("registry", "models", "capture", "methods", "data", "explain")),
 )
 """The code that decides what is kept."""
+LIBRARIES: Final = ("captum", "zennit", "scikit-image", "scipy", "numpy")
+"""Packages beside torch that methods compute through."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def question_of(explainer: Explainer, asked: Asked, device: torch.device) -> dic
     return {
         "seewhy": sources(),
         "torch": str(torch.__version__),
+        "libraries": libraries(),
         "asked": _method(asked, names),
         "reading": canonical([reading.task, reading.threshold], names),
         "told": canonical(explainer.study.told, names),
@@ -95,23 +99,34 @@ def _method(asked: Asked, names: Mapping[int, str]) -> Json:
     home = str(method.function.__module__)
     if home.partition(".")[0] != PACKAGE:
         raise CannotBeKeyedError(f"the method {method.name!r} is of your own code, which may change")
-    library = sys.modules.get(asked.name.partition(".")[0]) if method.libraries else None
-    version = str(getattr(library, "__version__", "")) if library else ""
     settings = {**method.settings, **asked.settings}
     inner = {name: _method(value, names) for name, value in settings.items() if isinstance(value, Asked)}
     rest = {name: canonical(value, names) for name, value in settings.items() if name not in inner}
-    return [asked.name, method.name, version, canonical(asked.layer, names), inner | rest]
+    return [asked.name, method.name, canonical(asked.layer, names), inner | rest]
+
+
+@functools.cache
+def libraries() -> dict[str, Json]:
+    """The versions of the packages that methods compute through; None for one that is not there."""
+    return {name: _version_of(name) for name in LIBRARIES}
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 @functools.cache
 def sources() -> str:
     """This package's version, and a digest of its code where it is not installed: two states of it share nothing."""
     package = sys.modules[PACKAGE]
-    version = str(package.__version__)
+    ours = str(package.__version__)
     if installed(__name__) is not None:
-        return version
+        return ours
     digest = hashlib.sha256()
     home = Path(str(package.__file__)).parent
     for file in sorted(file for room in ROOMS for file in home.glob(room)):
         digest.update(file.read_bytes())
-    return f"{version} {digest.hexdigest()}"
+    return f"{ours} {digest.hexdigest()}"

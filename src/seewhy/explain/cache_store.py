@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from seewhy.explain.cache_connection import FILE, Connection, is_trouble, writing
+from seewhy.explain.cache_connection import FILE, Connection, impatient, is_trouble, writing
 from seewhy.explain.warning import warn_caller
 
 Found = TypeVar("Found")
@@ -56,8 +56,15 @@ class Store:
         return self._tried(_totals, (0, 0))
 
     def clear(self) -> None:
-        """Drop every entry and give the disk its room back."""
+        """Drop every entry, also the damaged files that were put aside, and give the disk its room back."""
         self._tried(_clear, None)
+        for aside in self.path.parent.glob(f"{self.path.name}.damaged-*"):
+            aside.unlink(missing_ok=True)
+
+    def make_room(self) -> None:
+        """Drop what was used longest ago until the limit holds; no file is made where none is."""
+        if self.path.exists() and self.totals()[1] > self.limit:
+            self._tried(lambda connection: _make_room_alone(connection, self.limit), None)
 
     def close(self) -> None:
         """Let the file go; it is opened again when it is needed."""
@@ -120,7 +127,8 @@ class Store:
 
 
 def _touch(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
-    with writing(connection):
+    """A use is told at once or not at all: a hit does not wait for another's long transaction."""
+    with impatient(connection), writing(connection):
         latest = _latest(connection)
         rows = [(latest + number, key) for number, key in enumerate(keys, start=1)]
         connection.executemany("UPDATE entries SET used = ? WHERE key = ?", rows)
@@ -128,6 +136,11 @@ def _touch(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
 
 def _latest(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT COALESCE(MAX(used), 0) FROM entries").fetchone()[0])
+
+
+def _make_room_alone(connection: sqlite3.Connection, limit: int) -> None:
+    with writing(connection):
+        _make_room(connection, limit)
 
 
 def _make_room(connection: sqlite3.Connection, limit: int) -> None:

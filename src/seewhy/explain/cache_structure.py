@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from seewhy.explain.cache_bytecode import written_names
 from seewhy.explain.cache_canonical import CannotBeKeyedError
-from seewhy.explain.cache_code import Tokens, class_token, written_names
+from seewhy.explain.cache_code import class_token
+from seewhy.explain.cache_values import Tokens
 
 Structure: TypeAlias = Mapping[tuple[str, str], str]
 HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -19,7 +21,7 @@ OF_TORCH: Final = frozenset(vars(nn.Module())) - {"training"}
 
 
 def structure_of(model: nn.Module) -> Structure:
-    """A short text for each module's class and each value it holds, by the names of the module and of the value.
+    """A short text for each module's class, what is which of its parts, and each value it holds, by both names.
 
     Raises ``CannotBeKeyedError`` for a model with hooks of its own or with a ``forward`` put on the object: what they
     do is not to be seen.
@@ -39,7 +41,11 @@ def structure_of(model: nn.Module) -> Structure:
 
 
 def _values(named: list[tuple[str, nn.Module]]) -> Iterator[tuple[tuple[str, str], str]]:
-    tokens = Tokens({id(module): name for name, module in named})
+    first: dict[int, str] = {}
+    for name, module in named:
+        for called, one in ((name, module), *_own_tensors(name, module)):
+            first.setdefault(id(one), called)
+    tokens = Tokens({id(module): first[id(module)] for _, module in named})
     classes: dict[type, str] = {}
     for name, module in named:
         held = vars(module)
@@ -51,9 +57,24 @@ def _values(named: list[tuple[str, nn.Module]]) -> Iterator[tuple[tuple[str, str
         if kind not in classes:
             classes[kind] = class_token(kind, tokens)
         yield (name, "class"), classes[kind]
+        yield (name, "its parts"), repr(_parts(module, first))
         for key, value in held.items():
             if key not in OF_TORCH:
                 yield (name, key), tokens.of(value)
+
+
+def _own_tensors(name: str, module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for table in (module._parameters, module._buffers):
+        for key, tensor in table.items():
+            if tensor is not None:
+                yield f"{name}.{key}", tensor
+
+
+def _parts(module: nn.Module, first: Mapping[int, str]) -> list[list[tuple[str, str | None]]]:
+    """Modules, parameters and buffers in their order, each with the first name it has anywhere in the model: so that
+    another part under the same name, or another order, is seen."""
+    tables = (module._modules, module._parameters, module._buffers)
+    return [[(key, None if one is None else first[id(one)]) for key, one in table.items()] for table in tables]
 
 
 def written_by_itself(before: Structure, after: Structure) -> frozenset[tuple[str, str]]:

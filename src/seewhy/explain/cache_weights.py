@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from seewhy.explain.cache_canonical import CannotBeKeyedError
 from seewhy.models.fingerprint import weights_fingerprint
 
-COLUMNS: Final = 1021
-"""Words of 8 bytes are summed by their number modulo this prime."""
+COLUMNS: Final = (1021, 1019)
+"""Words of 8 bytes are summed by their number modulo each of these primes."""
+LOW: Final = 24
+"""Bits of each word that the second sums leave out, so that no carry out of their 64 bits hides a change of signs."""
+ROWS: Final = 128
 SMALL: Final = 1 << 14
 """Bytes up to which a tensor is digested whole."""
 
@@ -43,9 +46,11 @@ def weights_of(model: nn.Module) -> str:
 
     It is computed once. From then on every tensor's address, type, shape, strides and version must be what they were,
     and so must a check sum of all values: tensors of up to 16 KiB digested whole, of larger ones 1021 sums of their
-    8-byte words, the word ``i`` in the sum ``i mod 1021``. A write through ``.data`` or through shared NumPy memory
-    is seen by the sums. What they cannot see is a write behind torch's back that leaves all 1021 sums as they are, such
-    as exchanging two words a multiple of 1021 words apart. Nothing is kept on the model or keeps it alive.
+    8-byte words, the word ``i`` in the sum ``i mod 1021``, and 1019 sums of the upper 40 bits of each, the word ``i``
+    in the sum ``i mod 1019``. A write through ``.data`` or through shared NumPy memory is seen by the sums. What they
+    cannot see is a write behind torch's back that leaves all 2040 sums as they are: an exchange of two words a multiple
+    of 1 040 399 words (8.3 MB) apart, an exchange of words a multiple of 1021 apart that differ in their lowest 24 bits
+    only, or changes of several words made to cancel. Nothing is kept on the model or keeps it alive.
 
     Raises ``CannotBeKeyedError`` for tensors without plain memory, ``ModelError`` SW-M60 for those without values.
 
@@ -62,7 +67,7 @@ def weights_of(model: nn.Module) -> str:
 def weights_and_layout(model: nn.Module) -> tuple[str, Layout]:
     """:func:`weights_of` with :func:`layout_of`, of one look at the model."""
     tensors = _tensors(model)
-    layout, content = _layout(tensors), check_sum([tensor for _, tensor in tensors])
+    layout, content = _layout(tensors), check_sum(list({id(tensor): tensor for _, tensor in tensors}.values()))
     known = _known.get(model)
     if known is not None and known[:2] == (layout, content):
         return known[2], layout
@@ -107,38 +112,50 @@ def check_sum(tensors: Sequence[Tensor]) -> bytes:
 
 
 def _add_sums(digest: hashlib.blake2b, values: NDArray[np.uint8]) -> None:
-    whole = values.size // (8 * COLUMNS) * (8 * COLUMNS)
-    digest.update(values[:whole].view(np.uint64).reshape(-1, COLUMNS).sum(axis=0).data)
-    digest.update(values[whole:].data)
+    first, second = (values.size // (8 * columns) * (8 * columns) for columns in COLUMNS)
+    digest.update(values[:first].view(np.uint64).reshape(-1, COLUMNS[0]).sum(axis=0).data)
+    digest.update(_upper_sums(values[:second].view(np.uint64).reshape(-1, COLUMNS[1])).data)
+    digest.update(values[min(first, second) :].data)
+
+
+def _upper_sums(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sums of the upper bits, a few rows at a time, which stay in the processor's own memory."""
+    sums, shifted = np.zeros(words.shape[1], np.uint64), np.empty((ROWS, words.shape[1]), np.uint64)
+    for row in range(0, len(words), ROWS):
+        some = words[row : row + ROWS]
+        sums += np.right_shift(some, LOW, out=shifted[: len(some)]).sum(axis=0)
+    return sums
 
 
 def _sums_on_device(tensors: list[Tensor]) -> Tensor:
     """The same sums, made where the tensors are and fetched at once, so that a GPU is waited for once."""
     parts = []
     for flat in tensors:
-        whole = flat.numel() // (8 * COLUMNS) * (8 * COLUMNS) if flat.numel() > SMALL else 0
-        if whole:
-            words = (
-                flat[:whole].view(torch.int64) if flat.data_ptr() % 8 == 0 else flat[:whole].clone().view(torch.int64)
-            )
-            parts.append(words.view(-1, COLUMNS).sum(dim=0).view(torch.uint8))
-        parts.append(flat[whole:])
+        if flat.numel() <= SMALL:
+            parts.append(flat)
+            continue
+        aligned = flat if flat.data_ptr() % 8 == 0 else flat.clone()
+        whole, upper_whole = (flat.numel() // (8 * columns) * (8 * columns) for columns in COLUMNS)
+        upper = aligned[:upper_whole].view(torch.int64) >> LOW
+        parts.append(aligned[:whole].view(torch.int64).view(-1, COLUMNS[0]).sum(dim=0).view(torch.uint8))
+        parts.append(upper.view(-1, COLUMNS[1]).sum(dim=0).view(torch.uint8))
+        parts.append(flat[min(whole, upper_whole) :])
     first = parts[0].device
     return torch.cat([part.to(first) for part in parts]).cpu()
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Each parameter and buffer once, with its name."""
-    found: dict[int, tuple[str, Tensor]] = {}
-    for place, module in model.named_modules():
+    """Each parameter and buffer under each of its names, so that another one under a shared name is seen."""
+    found: list[tuple[str, Tensor]] = []
+    for place, module in model.named_modules(remove_duplicate=False):
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is None or id(tensor) in found:
+            if tensor is None:
                 continue
             plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided
             if not plain or tensor.is_quantized or tensor.is_meta:
                 raise CannotBeKeyedError(f"{place}.{name} is a {type(tensor).__name__} without plain memory")
-            found[id(tensor)] = (f"{place}.{name}", tensor)
-    return list(found.values())
+            found.append((f"{place}.{name}", tensor))
+    return found
 
 
 def _flat(tensor: Tensor) -> Tensor:

@@ -39,6 +39,13 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
         yield model
 
 
+@contextmanager
+def alone_with(model: nn.Module) -> Iterator[nn.Module]:
+    """Nobody borrows the model meanwhile: for a look at it as it is between two borrowings."""
+    with _lock_of(model):
+        yield model
+
+
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module whose layers run: ``DataParallel`` and ``torch.compile`` wrappers taken off."""
     while True:
