@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -13,7 +14,8 @@ import pytest
 
 from seewhy.pipeline.cluster_address import asked_address, require_answer
 from seewhy.pipeline.cluster_errors import ClusterError
-from seewhy.pipeline.ray import RayRunner
+from seewhy.pipeline.process_marks import standard_error_without
+from seewhy.pipeline.ray import ABOUT_ITS_LOG, RayRunner
 from seewhy.pipeline.ray_options import Room, room_for
 from seewhy.values import MissingExtraError
 
@@ -111,6 +113,21 @@ def test_without_ray_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(MissingExtraError) as missing:
         RayRunner(BUILD, {})
     assert missing.value.fix == "pip install 'seewhy[ray]'"
+
+
+def test_of_what_is_said_while_ray_starts_one_line_is_kept_back(capfd: pytest.CaptureFixture[str]) -> None:
+    said = ["[2026 I 1 1] logging.cc:303: Set ray log level from environment variable\n", "[2026 E] disk is full\n"]
+
+    def start() -> None:
+        with standard_error_without(ABOUT_ITS_LOG):
+            for line in said:
+                os.write(2, line.encode())
+            raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        start()
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == said[1] + "after\n"
 
 
 TWO = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 2.0}]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import re
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+STANDARD_ERROR = 2
 
 
 @contextmanager
@@ -37,6 +41,29 @@ def signals_kept() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def standard_error_without(unwanted: re.Pattern[bytes]) -> Iterator[None]:
+    """Hold back what is written to standard error, by code of any language; lines without a match come at the end."""
+    try:
+        shown = os.dup(STANDARD_ERROR)
+    except OSError:  # it is closed
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        try:
+            sys.stderr.flush()
+            os.dup2(held.fileno(), STANDARD_ERROR)
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(shown, STANDARD_ERROR)
+            os.close(shown)
+            held.seek(0)
+            for line in held:
+                if not unwanted.search(line):
+                    os.write(STANDARD_ERROR, line)
 
 
 @contextmanager

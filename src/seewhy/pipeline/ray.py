@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from seewhy.pipeline.cluster_address import asked_address, require_answer
 from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job
-from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept
+from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept, standard_error_without
 from seewhy.pipeline.ray_options import check_amounts, plain_arguments, room_for
 from seewhy.pipeline.stage import Done, Task
 from seewhy.pipeline.worker import Order, Worker, done_of, factory_of, sameness
@@ -25,6 +26,8 @@ OBJECT_STORE_BYTES = 100 * 2**20
 """Shared memory of a Ray that is started here: rows are small, and artifacts never travel through it."""
 IN_FLIGHT = 2
 """Shards that a worker is given at a time: one to make, one that waits."""
+ABOUT_ITS_LOG = re.compile(rb"logging\.cc:\d+: Set ray log level")
+"""What Ray says of the very setting that keeps it from saying more."""
 Advanced = Callable[[int, int], None]
 
 
@@ -151,7 +154,8 @@ def _start(ray: Any, address: str | None) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     alone = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES} if address is None else {}
     try:
-        with signals_kept(), warnings.catch_warnings(action="ignore"):
+        quiet = standard_error_without(ABOUT_ITS_LOG)
+        with quiet, signals_kept(), warnings.catch_warnings(action="ignore"):
             ray.init(address or "local", log_to_driver=False, configure_logging=False, **alone)
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
