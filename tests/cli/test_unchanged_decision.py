@@ -6,6 +6,9 @@ import importlib.metadata
 import io
 import json
 import os
+import re
+import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,13 @@ from rich.console import Console
 
 import seewhy
 from seewhy.cli.outcome import Outcome, SplitLine
-from seewhy.cli.unchanged import Standing, show_unchanged, standing_of
+from seewhy.cli.unchanged import PACKAGES, Standing, show_unchanged, standing_of
+from seewhy.store import sound_shards
+from seewhy.store.files import file_digest
 from seewhy.store.receipts import MOST, RECEIPTS, directory_state, read_receipts
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.verify import verify
-from seewhy.values import RecordRow
+from seewhy.values import RecordRow, StoreError
 
 SHARD = "run/shards/test-00000.parquet"
 OUTCOME = Outcome(0, computed=1, seconds=9.0, splits=[SplitLine("test", 1, 0, None)], report="report/index.html")
@@ -75,7 +80,6 @@ CHANGES: dict[str, Callable[[], object]] = {
     "a picture": lambda: rewrite_unseen("photos/a.jpg"),
     "a picture more": lambda: Path("photos/b.jpg").write_bytes(b"two"),
     "the code": lambda: Path("code/__init__.py").write_text("x = 1\n"),
-    "a shard": lambda: rewrite_unseen(SHARD),
     "a shard deleted": lambda: Path(SHARD).unlink(),
     "a shard more": add_a_shard,
     "the manifest": lambda: rewrite_unseen("run/manifest.json"),
@@ -103,6 +107,67 @@ def test_a_command_that_ended_well_is_known_again(config: dict[str, Any]) -> Non
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_anything_that_changed_leaves_it_to_the_run(config: dict[str, Any], change: Callable[[], object]) -> None:
     now(config).keep(OUTCOME)
+    change()
+    assert now(config).receipt() is None
+
+
+def test_a_damaged_shard_is_refused_and_gets_no_receipt(config: dict[str, Any]) -> None:
+    now(config).keep(OUTCOME)
+    told = Path("run", RECEIPTS).read_bytes()
+    rewrite_unseen(SHARD)
+    for asked in ({}, {"seed": 1}, {"recheck": True}):
+        with pytest.raises(StoreError, match=r"SW-S06.*test-00000\.parquet.*not those that were committed"):
+            now(config, **asked).receipt()
+        now(config, **asked).keep(OUTCOME)
+    assert Path("run", RECEIPTS).read_bytes() == told
+    rewrite_unseen(SHARD)
+    assert now(config).receipt() is None  # whole again, but not as it lay
+    now(config).keep(OUTCOME)
+    assert now(config).receipt() is not None
+
+
+def test_a_shard_damaged_before_there_was_a_receipt_is_refused(config: dict[str, Any]) -> None:
+    rewrite_unseen(SHARD)
+    with pytest.raises(StoreError, match="SW-S06"):
+        now(config).receipt()
+
+
+def test_shards_that_lie_as_noted_are_hashed_again_only_for_a_full_look(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now(config).keep(OUTCOME)
+    hashed: list[str] = []
+    monkeypatch.setattr(sound_shards, "file_digest", lambda path: hashed.append(path.name) or file_digest(path))
+    assert now(config, seed=1).receipt() is None
+    assert hashed == []
+    assert now(config, recheck=True).receipt() is None
+    assert hashed == ["test-00000.parquet"]
+
+
+def replace_a_picture() -> None:
+    Path("run/new.png").write_bytes(b"other")
+    Path("run/new.png").rename("run/gradcam/a/class_0.png")
+
+
+PICTURES: dict[str, Callable[[], object]] = {
+    "all deleted": lambda: [shutil.rmtree(f"run/{folder}") for folder in ("gradcam", "attention_maps")],
+    "those of a record": lambda: shutil.rmtree("run/gradcam/a"),
+    "one": lambda: Path("run/gradcam/a/class_0.png").unlink(),
+    "one of a flat folder": lambda: Path("run/attention_maps/a_attention.png").unlink(),
+    "replaced": replace_a_picture,
+}
+
+
+@pytest.mark.parametrize("change", PICTURES.values(), ids=PICTURES)
+def test_pictures_that_are_gone_are_left_to_the_run(config: dict[str, Any], change: Callable[[], object]) -> None:
+    with RunDirectory.open(Path("run"), {"seed": 0}) as run:
+        for name in ("gradcam/a/class_0.png", "attention_maps/a_attention.png"):
+            run.write_file(name, b"picture", kind="gradcam")
+        run.finish()
+    now(config).keep(OUTCOME)
+    assert now(config).receipt() is not None
+    Path("run/parts").mkdir()  # no pictures of this run
+    assert now(config).receipt() is not None
     change()
     assert now(config).receipt() is None
 
@@ -146,6 +211,15 @@ def test_another_version_of_a_library_is_left_to_the_run(
     there = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99" if name == "torch" else there(name))
     assert now(config).receipt() is None
+
+
+def test_every_package_that_a_run_may_use_is_asked_for_its_version() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *extras["parity"]]
+    for extra in ("analysis", "captum", "faiss", "hf", "medical", "report", "umap", "video"):
+        named += extras[extra]
+    assert {re.split(r"[<>=\[]", line)[0] for line in named} <= set(PACKAGES)
 
 
 def test_a_file_that_changes_while_the_run_reads_is_noticed(config: dict[str, Any]) -> None:

@@ -25,8 +25,12 @@ from seewhy.store.receipts import Receipt, directory_state, keep_receipt, read_r
 from seewhy.values import Json, StoreError
 
 PACKAGES: Final = (
-    "seewhy", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow", "pyarrow", "safetensors",
-    "nibabel", "pydicom", "tifffile", "av", "hydra-core",
+    "seewhy", "torch", "torchvision", "timm", "numpy", "scipy", "pillow", "pyarrow", "safetensors", "hydra-core",
+    "einops", "jaxtyping", "jinja2", "matplotlib", "plotly", "rich",
+    "captum", "scikit-image", "zennit", "quantus", "grad-cam", "torchcam", "opencv-python", "opencv-python-headless",
+    "scikit-learn", "umap-learn", "faiss-cpu", "transformers",
+    "nibabel", "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm",
+    "tifffile", "imagecodecs", "av",
 )  # fmt: skip
 """Packages whose version may change what a run reads, computes or writes."""
 WITHOUT_EFFECT: Final = frozenset(
@@ -56,17 +60,35 @@ class Standing:
     recheck: bool
 
     def receipt(self) -> Receipt | None:
-        """The receipt that says that this command would change nothing, None where there is no such."""
-        if self.recheck:
-            return None
-        candidates = [one for one in read_receipts(self.output_dir) if one.request == self.request]
-        if not candidates or candidates[0].data != self.data:
-            return None
-        found = candidates[0]
-        return found if found.directory == directory_state(self.output_dir) else None
+        """The receipt that says that this command would change nothing, None where there is no such.
+
+        Where there is none, the run will build on the shards there are, which are hashed before: those that lie
+        otherwise than when a receipt was kept, all of them where a full look is asked for.
+
+        Raises:
+            StoreError: ``SW-S06``, a shard's bytes are not those that were committed.
+        """
+        if not self.recheck:
+            candidates = [one for one in read_receipts(self.output_dir) if one.request == self.request]
+            found = candidates[0] if candidates else None
+            if found and found.data == self.data and found.directory == directory_state(self.output_dir):
+                return found
+        from seewhy.store.sound_shards import sound_shards
+
+        try:
+            sound_shards(self.output_dir, trusting=not self.recheck)
+        except OSError:
+            return None  # the run says what it cannot read
+        except StoreError as error:
+            if error.code == "SW-S06":
+                raise
+        return None
 
     def keep(self, outcome: Outcome) -> None:
-        """Keep a receipt of a command that ended well; of any other, or where it cannot be written, nothing is kept."""
+        """Keep a receipt of a command that ended well; of any other, or where it cannot be written, nothing is kept.
+
+        Shards that were written or changed since the last receipt are hashed: none is kept of a damaged one.
+        """
         if outcome.interrupted or (outcome.failed and self.retries) or (outcome.report is None and self.report):
             return
         if (state := directory_state(self.output_dir)) is None:
@@ -74,9 +96,12 @@ class Standing:
         notes = [note for note in outcome.notes if not note.startswith("batch size:")]  # of that run's computing
         told = replace(outcome, computed=0, seconds=0.0, reused=outcome.reused + outcome.computed, notes=notes)
         ended = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        from seewhy.store.sound_shards import sound_shards
+
         try:
-            keep_receipt(self.output_dir, Receipt(self.request, self.data, state, ended, told.to_json()))
-        except StoreError:
+            shards = sound_shards(self.output_dir)  # after their state was noted: no change falls in between
+            keep_receipt(self.output_dir, Receipt(self.request, self.data, state, ended, told.to_json()), shards)
+        except (StoreError, OSError):
             return  # the run is whole without it
 
 

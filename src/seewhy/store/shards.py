@@ -185,12 +185,17 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            "SW-S06",
-            f"the shard {path} cannot be read: {error}",
-            fix="run `seewhy verify` on the directory; delete the shard and run the same command again: only its "
-            "records are computed again",
-        ) from error
+        raise damaged_shard(path, error) from error
+
+
+def damaged_shard(path: Path, reason: object) -> StoreError:
+    """``SW-S06``, a shard that is not to be believed."""
+    return StoreError(
+        "SW-S06",
+        f"the shard {path} cannot be read: {reason}",
+        fix="run `seewhy verify` on the directory; delete the shard and run the same command again: only its "
+        "records are computed again",
+    )
 
 
 def _require_coherent(rows: Sequence[RecordRow], header: ShardHeader) -> None:
