@@ -12,8 +12,10 @@ import torch
 
 import seewhy
 from seewhy.profiling import SILENT, PerformanceProfiler
+from seewhy.profiling.climb import Climb, Climbs
 from seewhy.profiling.gauges import Resident
 from seewhy.profiling.tally import MEGABYTE, Tally
+from seewhy.values import ConfigError
 
 SECOND = 10**9
 
@@ -246,3 +248,21 @@ def test_the_table_is_printed_with_the_most_own_time_first(capsys: pytest.Captur
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["stage", "long", "short"]
     assert lines[1].split()[1:4] == ["1", "2.000", "2.000"]
+
+
+def test_what_no_profiler_can_record_is_refused_and_nothing_is_kept() -> None:
+    profiler = PerformanceProfiler()
+    for seconds in (float("nan"), float("inf"), -1, "a", True):
+        with pytest.raises(ConfigError, match="SW-O13"):
+            profiler.record("x", seconds)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="SW-O12"):
+        profiler.profile(None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="SW-O14"):
+        profiler.merge({"x": {"count": 1}})
+    assert profiler.get_stats() == {}
+
+
+def test_what_was_added_below_an_earlier_peak_is_within_the_upper_bound() -> None:
+    climb = Climb(start=100 * MEGABYTE, peak=100 * MEGABYTE, limit=160 * MEGABYTE)
+    facts = Climbs(Resident(), resets=False).facts(climb)
+    assert (facts["added_memory_mb"], facts["added_memory_at_most_mb"]) == (0.0, 60.0)

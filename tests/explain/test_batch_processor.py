@@ -166,12 +166,52 @@ def test_an_image_that_does_not_fit_alone_is_an_error_of_its_own(model: Counting
         ours.process_batch(arrays(3))
 
 
-def test_what_the_model_itself_raises_is_not_hidden(model: Counting) -> None:
+def test_what_the_model_itself_raises_is_told_with_its_image_and_not_hidden(model: Counting) -> None:
     ours = processor(model)
     ours.process_batch(arrays(2))
     model.fc = nn.Linear(9, 5)
-    with pytest.raises((RuntimeError, seewhy.SeewhyError), match=r"shapes|multiplied"):
+    with pytest.raises(BatchError, match=r"SW-O05.*image 0.*(shapes|multiplied)"):
         ours.process_batch(arrays(2))
+
+
+def test_maps_without_evidence_are_told_once_with_their_places(model: Counting) -> None:
+    with torch.no_grad():
+        model.fc.weight.neg_()
+    with pytest.warns(UserWarning, match=r"3 of 3 maps are zero, at \[0, 1, 2\]; image 0: no positive") as told:
+        processor(model, batch_size=2).process_batch(arrays(3))
+    assert len(told) == 1
+
+
+class Picky(Counting):
+    """Raises an error of its own for pictures that are white."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if bool((image.amin(dim=(1, 2, 3)) > 1.9).any()):
+            raise RuntimeError("odd image")
+        return super().forward(image)
+
+
+class Unreadable:
+    """A path whose own code raises."""
+
+    def __fspath__(self) -> str:
+        raise RuntimeError("no longer mounted")
+
+
+@BOTH
+def test_one_image_at_which_foreign_code_raises_stays_with_its_place(ask: Ask) -> None:
+    model = Picky().eval()
+    images: list[Any] = arrays(5)
+    images[1], images[3] = np.full((40, 40, 3), 255, np.uint8), Unreadable()
+    with pytest.warns(UserWarning, match=r"2 of 5 images are None, at \[1, 3\]; image 1.*odd image"):
+        found = ask(processor(model, on_error="skip"), images)
+    assert [heat is None for heat in found] == [False, True, False, True, False]
+    with pytest.raises(BatchError, match=r"image 1 .*RuntimeError: odd image.*SW-O07") as caught:
+        ask(processor(model), images)
+    assert len(caught.value.results) == 1
+    images[1] = images[0]
+    with pytest.raises(BatchError, match=r"image 3 .*no longer mounted.*SW-O07"):
+        ask(processor(model), images)
 
 
 def test_several_threads_get_their_own_answers(model: Counting) -> None:

@@ -19,7 +19,8 @@ import seewhy
 from borrowed import unchanged
 from seewhy.explain.batch_error import BatchError
 from seewhy.explain.inference import OptimizedModel, optimize_for_inference
-from seewhy.explain.inference_changes import Autocast, ChannelsLast
+from seewhy.explain.inference_changes import Autocast, ChannelsLast, EvaluationMode
+from seewhy.explain.inference_report import OptimizationReport
 from seewhy.explain.inference_trial import largest_difference
 from seewhy.values import ModelError
 from toys import ConvNet
@@ -363,3 +364,27 @@ def test_real_compiled_code_leaves_no_mark_on_the_model(example: Tensor) -> None
         assert compiled.ratio is not None or "could not be run" in compiled.reason
         assert fast(example).shape == (4, 3)
     os.environ.pop("_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR", None)  # the compiler's own, set whenever it runs
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_two_uses_that_end_in_any_order_leave_the_mode_there_was(training: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 1)).train(training)
+    one, other = EvaluationMode(model), EvaluationMode(model)
+    one.on()
+    other.on()
+    one.off()
+    assert not model[0].training  # the other still runs it
+    other.off()
+    one.off()
+    assert [module.training for module in model.modules()] == [training, training]
+
+
+def test_an_optimised_model_is_not_trained_and_a_tolerance_is_a_number() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 1)).train()
+    fast = OptimizedModel(model, (), OptimizationReport((), ""))
+    with pytest.raises(BatchError, match="SW-O15"):
+        fast.train()
+    assert fast.eval() is fast
+    assert model.training
+    with pytest.raises(BatchError, match="SW-O11"):
+        seewhy.optimize_for_inference(model, tolerance="a")  # type: ignore[arg-type]

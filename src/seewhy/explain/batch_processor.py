@@ -15,7 +15,7 @@ from seewhy.explain.batch_error import BatchError, failed_image
 from seewhy.explain.batch_work import BatchWork, told_once
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.explained import Explained
-from seewhy.explain.explainer import Explainer, Heat, as_asked, require_batch_size
+from seewhy.explain.explainer import Explainer, Heat, require_batch_size
 from seewhy.explain.learnt_transform import LearntTransform
 from seewhy.explain.prepared import Prepared, each_image, stem_of
 from seewhy.explain.warning import warn_caller
@@ -138,20 +138,24 @@ class BatchProcessor:
     def _run(self, work: BatchWork, prepared: Iterator[Prepared | SeewhyError], normalize: bool) -> list[Heat | None]:
         results: list[Heat | None] = []
         failed: list[BatchError] = []
+        nothing: dict[int, str] = {}
         total = len(work.images)
         with _progress(total, self.show_progress) as advance:
             for few in chunks(total, self.batch_size):
                 for answer in work.answers(few, [next(prepared) for _ in few]):
                     shown = self._shown(answer, normalize)
+                    if isinstance(answer, Explained) and answer.nothing is not None:
+                        nothing[len(results)] = answer.nothing
                     if isinstance(shown, SeewhyError):
                         before = () if work.keeps_going else tuple(results)
-                        name = stem_of(work.images[len(results)])
+                        name = _name(work.images[len(results)])
                         failed.append(failed_image(len(results), name, shown, before))
                         if not work.keeps_going:
                             raise failed[-1] from shown
                     results.append(None if isinstance(shown, SeewhyError) else shown)
                 advance(len(few))
         _tell(failed, total)
+        _tell_of_nothing(nothing, total)
         return results
 
     def _shown(self, answer: Explained | SeewhyError, normalize: bool) -> Heat | SeewhyError:
@@ -159,7 +163,7 @@ class BatchProcessor:
             return answer
         with self.profiler.profile("enlarge", device=False):
             try:
-                return as_asked(answer, normalize)
+                return answer.heat if normalize else answer.signed
             except SeewhyError as error:
                 return error
 
@@ -172,6 +176,20 @@ def _tell(failed: list[BatchError], total: int) -> None:
         raise failed[0] from failed[0].reason
     first = failed[0].message
     warn_caller(f"{len(failed)} of {total} images are None, at {[error.position for error in failed]}; {first}")
+
+
+def _tell_of_nothing(nothing: dict[int, str], total: int) -> None:
+    """One warning for all images whose map is zero."""
+    if nothing:
+        first = next(iter(nothing))
+        warn_caller(f"{len(nothing)} of {total} maps are zero, at {list(nothing)}; image {first}: {nothing[first]}")
+
+
+def _name(image: Any) -> str:
+    try:
+        return stem_of(image)
+    except Exception:  # noqa: BLE001  a path's own code; what it raised is told already
+        return ""
 
 
 def _require_explainer(model: object, explainer: object) -> None:

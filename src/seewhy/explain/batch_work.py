@@ -41,6 +41,8 @@ class BatchWork:
                 return prepare(self.images[position], self.recipe, self.dtype)
             except SeewhyError as error:
                 return error
+            except Exception as error:  # noqa: BLE001  the record boundary: an image's own code is called
+                return _failed("preparing it", error)
 
     def answers(self, positions: Sequence[int], prepared: Sequence[Prepared | SeewhyError]) -> list[Any]:
         """An :class:`Explained` or an error for each, in their order; ends at the first error unless it keeps going."""
@@ -67,11 +69,9 @@ class BatchWork:
         except SeewhyError as error:
             if len(positions) == 1:
                 return [error]
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
+        except Exception as error:  # noqa: BLE001  the record boundary: the model's own code is called
             if len(positions) == 1:
-                return [_does_not_fit(error)]
+                return [_does_not_fit(error) if is_out_of_memory(error) else _failed("asking the model", error)]
         release()
         half = (len(positions) + 1) // 2
         first = self._asked_together(positions[:half], prepared[:half])
@@ -85,6 +85,16 @@ def told_once(recipe: Recipe, images: Sequence[ImageLike]) -> Recipe:
     if recipe.assumed and not all(isinstance(image, Tensor) for image in images):
         warn_caller(ASSUMED)
     return replace(recipe, assumed=False)
+
+
+def _failed(while_doing: str, error: Exception) -> BatchError:
+    failed = BatchError(
+        "SW-O07",
+        f"{while_doing} raised {type(error).__name__}: {error}".partition("\n")[0],
+        fix="see the error it was raised from",
+    )
+    failed.__cause__, failed.reason = error, error
+    return failed
 
 
 def _does_not_fit(error: BaseException) -> BatchError:

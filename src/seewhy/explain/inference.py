@@ -52,6 +52,15 @@ class OptimizedModel(nn.Module):
         with torch.set_grad_enabled(asks and torch.is_grad_enabled()):
             return call(*args, **keywords)
 
+    def train(self, mode: bool = True) -> Self:
+        """It stays in evaluation mode. Raises ``BatchError`` ``SW-O15`` where another is asked for."""
+        if mode:
+            raise BatchError(
+                "SW-O15", "a model that is optimised for inference stays in evaluation mode",
+                fix="train the model itself after restore(), or after the `with`",
+            )  # fmt: skip
+        return self
+
     def restore(self) -> nn.Module:
         """The model as it was before, in storage, strides and flags; the same object. May be called again."""
         with ExitStack() as undone:
@@ -223,7 +232,8 @@ def _require_callable(ask: Callable[[], Any]) -> None:
 
 
 def _require_settings(tolerance: float, rounds: int) -> None:
-    if not tolerance >= 0 or type(rounds) is not int or rounds < 1:
+    number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+    if not number or not tolerance >= 0 or type(rounds) is not int or rounds < 1:
         raise BatchError(
             "SW-O11",
             f"tolerance must be a number from 0 on and rounds a whole number from 1 on, got {tolerance!r}, {rounds!r}",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from types import MethodType
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -135,27 +138,50 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
 
 
+@dataclass
+class _Held:
+    """How many uses hold a model in evaluation mode, and the flags it had before the first."""
+
+    uses: int
+    flags: list[tuple[weakref.ref[nn.Module], bool]]
+
+
+_HELD: WeakKeyDictionary[nn.Module, _Held] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
 class EvaluationMode:
-    """Every module in evaluation mode, and each back in its own."""
+    """Every module in evaluation mode, and each back in its own when the last of several uses of one model ends."""
 
     name = "evaluation mode"
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._flags: list[tuple[nn.Module, bool]] = []
-        self._lock = threading.Lock()
+        self._on = False
 
     def on(self) -> None:
         """As :meth:`Change.on`."""
-        with self._lock:
-            if not self._flags:
-                self._flags = [(module, module.training) for module in self._model.modules()]
-                for module, _ in self._flags:
-                    module.training = False
+        with _LOCK:
+            if self._on:
+                return
+            self._on = True
+            modules = list(self._model.modules())
+            held = _HELD.setdefault(self._model, _Held(0, [(weakref.ref(one), one.training) for one in modules]))
+            held.uses += 1
+            for module in modules:
+                module.training = False
 
     def off(self) -> None:
         """As :meth:`Change.off`."""
-        with self._lock:
-            for module, training in self._flags:
-                module.training = training
-            self._flags = []
+        with _LOCK:
+            if not self._on:
+                return
+            self._on = False
+            held = _HELD[self._model]
+            held.uses -= 1
+            if held.uses:
+                return
+            del _HELD[self._model]
+            for module, training in held.flags:
+                if (one := module()) is not None:
+                    one.training = training

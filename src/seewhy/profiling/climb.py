@@ -59,12 +59,13 @@ class Climbs:
             self._open.remove(climb)
 
     def facts(self, climb: Climb) -> dict[str, float]:
-        """Megabytes by name: the peak, the most it can have been, and how far it was above the start."""
+        """Megabytes by name: the peak, the most it can have been, and how far both are above the start."""
         name = self.gauge.name
         return {
             f"peak_{name}_mb": climb.peak / MEGABYTE,
             f"peak_{name}_at_most_mb": climb.limit / MEGABYTE,
             f"added_{name}_mb": (climb.peak - climb.start) / MEGABYTE,
+            f"added_{name}_at_most_mb": (climb.limit - climb.start) / MEGABYTE,
         }
 
     def _look(self) -> tuple[int, int] | None:

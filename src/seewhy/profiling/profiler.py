@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from seewhy.profiling.gauges import Cuda, Gauge, Resident, synchronise
 from seewhy.profiling.table import table_of
 from seewhy.profiling.tally import Tally
 from seewhy.profiling.trace import Event, trace_json
+from seewhy.values import ConfigError
 
 KEPT_EVENTS: Final = 200_000
 
@@ -80,12 +82,25 @@ class PerformanceProfiler:
         Args:
             name: what the stage is called.
             device: False where the stage leaves GPUs alone: nothing is waited for.
+
+        Raises:
+            ConfigError: ``SW-O12``, a name that is no text.
         """
+        if not isinstance(name, str):
+            raise ConfigError("SW-O12", f"a stage is called by a text, got {name!r}", fix='for example profile("read")')
         return _Stage(self, name, device) if self.enabled else _NOTHING
 
     def record(self, name: str, seconds: float) -> None:
-        """A call that was timed elsewhere and ended now."""
+        """A call that was timed elsewhere and ended now.
+
+        Raises:
+            ConfigError: ``SW-O13``, seconds that are no number from 0 on.
+        """
         if self.enabled:
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+                raise ConfigError(
+                    "SW-O13", f"seconds of a stage must be a number from 0 on, got {seconds!r}", fix="give seconds=0.5"
+                )
             length = round(seconds * 1e9)
             event = Event(name, self._clock() - length, length, threading.get_ident())
             self._keep(event, seconds, {})
@@ -96,18 +111,30 @@ class PerformanceProfiler:
         ``std`` is the population's. ``own`` is ``total`` without stages nested in it in the same thread. Megabytes
         (2^20 bytes), the highest of all calls, where they can be seen: ``peak_memory_mb`` and
         ``peak_memory_at_most_mb``, between which the process's peak while the stage ran lies (equal where it is
-        known), and ``added_memory_mb``, the peak above what was held as the stage began; of CUDA ``peak_gpu_memory_mb``
+        known); ``added_memory_mb`` and ``added_memory_at_most_mb``, how far these are above what was held as the stage
+        began: what was allocated and freed below an earlier peak is in the second alone; of CUDA ``peak_gpu_memory_mb``
         and so on.
         """
         with self._lock:
             return {name: tally.facts() for name, tally in self._tallies.items()}
 
     def merge(self, stats: Mapping[str, Mapping[str, float]]) -> None:
-        """Add what another profiler, in another process for example, gave by :meth:`get_stats`."""
+        """Add what another profiler, in another process for example, gave by :meth:`get_stats`.
+
+        Raises:
+            ConfigError: ``SW-O14``, what is nothing that it gives; nothing is added then.
+        """
         if self.enabled:
+            try:
+                tallies = {name: Tally.of(facts) for name, facts in stats.items()}
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ConfigError(
+                    "SW-O14", f"these are no statistics of a profiler: {type(error).__name__}: {error}",
+                    fix="give what another profiler's get_stats() returned",
+                ) from error  # fmt: skip
             with self._lock:
-                for name, facts in stats.items():
-                    self._tallies.setdefault(name, Tally()).join(Tally.of(facts))
+                for name, tally in tallies.items():
+                    self._tallies.setdefault(name, Tally()).join(tally)
 
     def table(self) -> str:
         """The stages as a table, the one with the most time of its own first."""
