@@ -58,8 +58,10 @@ demo: $(READY) ## explain two small models on built-in digits
 docs: $(READY) ## the site of the documentation, in site/
 	$(BIN)/zensical build --clean
 
-bench: $(READY) ## ratios to bare inference, printed as a table
-	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done
+bench: $(READY) ## every measurement, printed as tables; goes on after one that fails
+	@failed=""; for script in $$(grep -l __main__ benchmarks/*.py); do \
+		echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean: ## remove caches and build outputs; .venv and run directories stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import seewhy
 from seewhy.pipeline.settings import Settings, class_indices
-from seewhy.values import SeewhyError
+from seewhy.values import ConfigError, SeewhyError
 from toys import GapLinear
 
 OFF = {"generate_embeddings": False, "generate_attention": False}
@@ -348,3 +348,10 @@ def test_a_layer_on_which_the_score_has_no_gradient_is_refused_early(tmp_path: P
         seewhy.run(Aside(), Pictures(ids(2)), tmp_path / "run", target_layer="aside")
     assert refusal.value.code == "SW-L13"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("runner", ["ray", 3])
+def test_what_is_no_runner_is_refused_before_anything_is_written(runner: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="SW-F332"):
+        seewhy.run(conv_net(), Pictures(ids(1)), tmp_path / "out", runner=runner)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from seewhy.store.parts import incomplete, shown
 from seewhy.values import Json, StoreError
 
 ALIKE: Final = ("class_names", "label_names", "labels_match", "default_layers", "crowded_names")
-"""What the ``about.json`` of all parts must say alike; choices, such as a batch size that fits, may be each job's own."""
+"""What the ``about.json`` of all parts must say alike; choices, such as a batch size that fits, may differ."""
 _MOST_LINES: Final = 20
 
 

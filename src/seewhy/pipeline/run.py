@@ -35,7 +35,7 @@ from seewhy.store.parts import require_merged, require_part_fits
 from seewhy.store.picture_tables import present_tables
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
-from seewhy.values import Artifact, Json
+from seewhy.values import Artifact, ConfigError, Json
 
 LOOKED_AT_TOGETHER = 4096
 """Records whose content is compared at once with what was answered: each waits as an object of its own."""
@@ -103,6 +103,11 @@ def run(
     single record that fails becomes a row with its error instead.
     """
     asked = Settings.of(**given) if settings is None else settings
+    if runner is not None and not callable(getattr(runner, "compute", None)):
+        raise ConfigError(
+            "SW-F332", f"a runner computes shards, got {runner!r}",
+            fix="leave runner out for this process, or pass a seewhy.pipeline.ray.RayRunner",
+        )  # fmt: skip
     with _placed(output_dir, asked, observer or Silent()) as (place, watching):
         return _run(
             model, dataset, place, asked, watching, runner, stop,
