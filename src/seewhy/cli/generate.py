@@ -24,6 +24,7 @@ from rich.console import Console
 from seewhy.cli.arguments import as_typed, options_first, quoted, take_config_dir
 from seewhy.cli.hydra_errors import explained, require_given
 from seewhy.cli.outcome import show_outcome
+from seewhy.cli.runner import ray_settings
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
 from seewhy.cli.unchanged import Standing, show_unchanged, standing_of
@@ -84,6 +85,7 @@ def _job(config: DictConfig) -> int:
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN and plain.get("shard") is None:  # the parts of a run lie side by side anyway
             plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
+        ray_settings(plain)  # who computes has no effect on what is there, and is refused all the same
         standing = standing_of(_where_it_lies(plain))
         if standing is not None and (receipt := standing.receipt()) is not None:
             return show_unchanged(console, standing, receipt)
