@@ -62,7 +62,7 @@ def make_run(root: Path, *, bad: bool = False) -> Path:
                     kind="records",
                 ),
             ]
-        artifacts += export_projections(run, RunReader(run.root), Found())
+        artifacts += export_projections(run, RunReader(run.root), Found(), [])
         about = json.dumps({"class_names": ["cat", "dog", "owl"], "labels_match": True})
         artifacts.append(run.write_file("about.json", about.encode(), kind="about"))
         run.finish(artifacts)

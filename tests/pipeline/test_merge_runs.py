@@ -70,7 +70,7 @@ def test_merged_parts_are_the_run_of_one_job(kept: Path, root: Path) -> None:
     expected, found = own(kept / "whole"), own(root)
     assert found.keys() == expected.keys()
     differing = {name for name in expected if found[name] != expected[name]}
-    assert differing <= {"manifest.json", "embeddings/projection_pca.parquet"}  # rows in another order
+    assert differing <= {"manifest.json", "embeddings/projection_pca.parquet"}  # sums in another order
     assert {name: data for name, data in snapshot(root).items() if name in before} == before  # parts are kept
     assert seewhy.verify(root) == []
 

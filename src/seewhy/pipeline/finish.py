@@ -56,7 +56,7 @@ def finish_run(
     with profiler.profile("export", device=False):
         graded = read_grades(reader, directory.questions, whole.index, found.target_layers, whole.class_names)
         embeddings = list(export_embeddings(directory, reader, found, whole.index))
-        embeddings += export_projections(directory, reader, found)
+        embeddings += export_projections(directory, reader, found, whole.index)
         remove_stale_results(directory, embeddings, found)
         grades = export_grades(directory, graded)
         directory.finish([about, *embeddings, *grades, export_failures(directory, failures)])

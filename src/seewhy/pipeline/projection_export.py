@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor
 
+from seewhy.data.records import RecordRef
 from seewhy.features.embeddings.principal import CHUNK, principal_of_chunks
 from seewhy.pipeline.applicable import Applicable, layer_suffix
 from seewhy.pipeline.questions import EmbeddingQuestion
@@ -25,17 +26,20 @@ from seewhy.values import Artifact, EmbeddingError, Json
 KIND: Final = "projection"
 
 
-def export_projections(directory: RunDirectory, reader: RunReader, found: Applicable) -> Iterator[Artifact]:
+def export_projections(
+    directory: RunDirectory, reader: RunReader, found: Applicable, index: Sequence[RecordRef]
+) -> Iterator[Artifact]:
     """Write ``embeddings/projection_pca.parquet``, and one with the layer in its name for each other layer.
 
-    All splits share the axes. Only a chunk of vectors is in memory at once. Nothing is written where no vector is
+    All splits share the axes. Splits come by name, the records of each in the order of the data set's ``index``,
+    whichever was explained first. Only a chunk of vectors is in memory at once. Nothing is written where no vector is
     finite, or where there are too many too long ones (more than 8192 of a length above 8192).
     """
     for key in sorted(key for key, spec in directory.questions.items() if spec["kind"] == EmbeddingQuestion.kind):
         layer = key.partition("@")[2]
         suffix = layer_suffix(layer, found.default_layers.get(EmbeddingQuestion.kind, ""))
         try:
-            table = principal_table(reader, key)
+            table = principal_table(reader, key, index)
         except EmbeddingError as error:
             if error.code not in ("SW-E05", "SW-E06"):
                 raise
@@ -45,8 +49,10 @@ def export_projections(directory: RunDirectory, reader: RunReader, found: Applic
         yield directory.write_with(path, partial(pq.write_table, table), kind=KIND)
 
 
-def principal_table(reader: RunReader, key: str) -> pa.Table:
+def principal_table(reader: RunReader, key: str, index: Sequence[RecordRef]) -> pa.Table:
     """The records of a run with their coordinates along the first two principal components of one question's answers.
+
+    Records that the ``index`` does not have come after those of their split that it has.
 
     Raises:
         EmbeddingError: ``SW-E05`` no finite vector, ``SW-E06`` too many too long ones.
@@ -58,8 +64,10 @@ def principal_table(reader: RunReader, key: str) -> pa.Table:
         ids += names
         splits += [split] * len(names)
         places.append(principal.project(vectors).float().numpy())
+    order = _order(ids, splits, index)
+    ids, splits = [ids[at] for at in order], [splits[at] for at in order]
     return projection_table(
-        ids, splits, np.concatenate(places), {"method": "pca", "axes": axes, "layer": key.partition("@")[2]}
+        ids, splits, np.concatenate(places)[order], {"method": "pca", "axes": axes, "layer": key.partition("@")[2]}
     )
 
 
@@ -94,6 +102,12 @@ def axis_names(explained: Sequence[float]) -> list[str]:
     """
     shares = ["nothing varies" if math.isnan(share) else f"{100 * share:.0f} %" for share in explained]
     return [*(f"PC {number} ({share})" for number, share in enumerate(shares, 1)), *["none"] * (2 - len(shares))]
+
+
+def _order(ids: Sequence[str], splits: Sequence[str], index: Sequence[RecordRef]) -> list[int]:
+    """Which row comes first, second, …: splits by name, records by their place in the data set."""
+    place = {ref.record_id: at for at, ref in enumerate(index)}
+    return sorted(range(len(ids)), key=lambda row: (splits[row], place.get(ids[row], len(index))))
 
 
 def _chunks(reader: RunReader, key: str) -> Iterator[tuple[str, list[str], Num[Tensor, "m d"]]]:
