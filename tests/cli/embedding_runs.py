@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from seewhy.pipeline.exports import _RECORD_SCHEMA, _save
+from seewhy.pipeline.exports import _save
 from seewhy.pipeline.projection_export import export_projections
+from seewhy.pipeline.records_table import _SCHEMA
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Answer, RecordRow
@@ -50,8 +51,8 @@ def make_run(root: Path, *, bad: bool = False) -> Path:
                 for number in range(count)
             ]  # fmt: skip
             run.commit(split, rows, {KEY: {"kind": "embeddings", "layer": "fc.input"}})
-            table = [{name: getattr(row, name) for name in _RECORD_SCHEMA.names} for row in rows]
-            columns = pa.Table.from_pylist(table, schema=_RECORD_SCHEMA)
+            table = [{name: getattr(row, name) for name in _SCHEMA.names} for row in rows]
+            columns = pa.Table.from_pylist(table, schema=_SCHEMA)
             artifacts += [
                 run.write_with(
                     f"embeddings/{split}_embeddings.pt", lambda path, v=vectors: _save(v, path), kind="embeddings"
