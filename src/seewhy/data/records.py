@@ -57,7 +57,7 @@ class Space:
     affine: Affine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordRef:
     """One line of a data set's index: enough to plan a run without opening a file."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seewhy.values import RecordRow
 
-BATCH: Final = 16_384
+BATCH: Final = 2048
 """Rows that are made and written together."""
 _NUMBERS: Final[dict[str, tuple[Any, pa.DataType]]] = {
     "label": (np.int64, pa.int64()), "predicted": (np.int64, pa.int64()), "confidence": (np.float64, pa.float64()),
@@ -55,7 +55,7 @@ class RecordsTable:
         """Write the table."""
         self._scratch.flush()
         values = np.memmap(self._scratch, np.float32, "r") if self._written else np.zeros(0, np.float32)
-        with pq.ParquetWriter(path, _SCHEMA) as writer:
+        with pq.ParquetWriter(path, _SCHEMA, use_dictionary=False) as writer:
             for start in range(0, len(self._ids), BATCH):
                 writer.write_table(self._batch(slice(start, start + BATCH), values))
 

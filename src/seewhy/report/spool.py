@@ -14,7 +14,7 @@ from seewhy.report.map_codes import Coded
 from seewhy.report.packing import Candidate, PackedMap
 from seewhy.values import Json, Preview
 
-_IN_MEMORY: Final = 64 << 20
+_IN_MEMORY: Final = 4 << 20
 
 
 class Spool:
