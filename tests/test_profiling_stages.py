@@ -253,11 +253,11 @@ def test_the_table_is_printed_with_the_most_own_time_first(capsys: pytest.Captur
 def test_what_no_profiler_can_record_is_refused_and_nothing_is_kept() -> None:
     profiler = PerformanceProfiler()
     for seconds in (float("nan"), float("inf"), -1, "a", True):
-        with pytest.raises(ConfigError, match="SW-O13"):
+        with pytest.raises(ConfigError, match="SW-F334"):
             profiler.record("x", seconds)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="SW-O12"):
+    with pytest.raises(ConfigError, match="SW-F333"):
         profiler.profile(None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="SW-O14"):
+    with pytest.raises(ConfigError, match="SW-F335"):
         profiler.merge({"x": {"count": 1}})
     assert profiler.get_stats() == {}
 

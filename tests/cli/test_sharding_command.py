@@ -45,12 +45,6 @@ def test_a_sweep_over_the_parts_and_their_merge_is_the_run_of_one_job(
     }
 
 
-def test_a_part_that_is_done_is_known_before_torch_is_asked(project: Path, command: Command) -> None:
-    command(f"{EXPERIMENT} shard=0/2")
-    assert "nothing has changed since" in command(f"{EXPERIMENT} shard=0/2").err
-    assert "nothing has changed since" not in command(f"{EXPERIMENT} shard=1/2").err
-
-
 def test_auto_is_the_launchers_part(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SW-S42" in command(f"{EXPERIMENT} shard=auto").err
     monkeypatch.setenv("RANK", "1")

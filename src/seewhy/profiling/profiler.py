@@ -84,22 +84,22 @@ class PerformanceProfiler:
             device: False where the stage leaves GPUs alone: nothing is waited for.
 
         Raises:
-            ConfigError: ``SW-O12``, a name that is no text.
+            ConfigError: ``SW-F333``, a name that is no text.
         """
         if not isinstance(name, str):
-            raise ConfigError("SW-O12", f"a stage is called by a text, got {name!r}", fix='for example profile("read")')
+            raise ConfigError("SW-F333", f"a stage is called by a text, got {name!r}", fix='for example profile("read")')
         return _Stage(self, name, device) if self.enabled else _NOTHING
 
     def record(self, name: str, seconds: float) -> None:
         """A call that was timed elsewhere and ended now.
 
         Raises:
-            ConfigError: ``SW-O13``, seconds that are no number from 0 on.
+            ConfigError: ``SW-F334``, seconds that are no number from 0 on.
         """
         if self.enabled:
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
                 raise ConfigError(
-                    "SW-O13", f"seconds of a stage must be a number from 0 on, got {seconds!r}", fix="give seconds=0.5"
+                    "SW-F334", f"seconds of a stage must be a number from 0 on, got {seconds!r}", fix="give seconds=0.5"
                 )
             length = round(seconds * 1e9)
             event = Event(name, self._clock() - length, length, threading.get_ident())
@@ -122,14 +122,14 @@ class PerformanceProfiler:
         """Add what another profiler, in another process for example, gave by :meth:`get_stats`.
 
         Raises:
-            ConfigError: ``SW-O14``, what is nothing that it gives; nothing is added then.
+            ConfigError: ``SW-F335``, what is nothing that it gives; nothing is added then.
         """
         if self.enabled:
             try:
                 tallies = {name: Tally.of(facts) for name, facts in stats.items()}
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise ConfigError(
-                    "SW-O14", f"these are no statistics of a profiler: {type(error).__name__}: {error}",
+                    "SW-F335", f"these are no statistics of a profiler: {type(error).__name__}: {error}",
                     fix="give what another profiler's get_stats() returned",
                 ) from error  # fmt: skip
             with self._lock:
