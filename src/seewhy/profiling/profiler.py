@@ -87,7 +87,7 @@ class PerformanceProfiler:
             ConfigError: ``SW-F333``, a name that is no text.
         """
         if not isinstance(name, str):
-            raise ConfigError("SW-F333", f"a stage is called by a text, got {name!r}", fix='for example profile("read")')
+            raise ConfigError("SW-F333", f"a stage is called by a text, got {name!r}", fix='such as profile("read")')
         return _Stage(self, name, device) if self.enabled else _NOTHING
 
     def record(self, name: str, seconds: float) -> None:
