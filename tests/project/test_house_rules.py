@@ -105,11 +105,13 @@ class Rule:
 RECORD_BOUNDARIES = (
     "pipeline/",
     "data/batching.py",
+    "explain/batch_processor.py",
+    "explain/batch_work.py",
     "training/logger_guard.py",
     "report/live_worker.py",
     "remote/stores.py",
 )
-"""Where a failure is recorded and work goes on: of a record, of a logger, which must not end a training, or of a live
+"""Where a failure is recorded and work goes on: of a record or an image, of a logger, which must not end a training, or of a live
 question, which must not end a server. Or where a store's own kinds of error become one of ours."""
 
 RULES = [
