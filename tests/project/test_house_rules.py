@@ -111,8 +111,8 @@ RECORD_BOUNDARIES = (
     "report/live_worker.py",
     "remote/stores.py",
 )
-"""Where a failure is recorded and work goes on: of a record or an image, of a logger, which must not end a training, or of a live
-question, which must not end a server. Or where a store's own kinds of error become one of ours."""
+"""Where a failure is recorded and work goes on: of a record or an image, of a logger, which must not end a training, or
+of a live question, which must not end a server. Or where a store's own kinds of error become one of ours."""
 
 RULES = [
     Rule(backward_calls, "loss.backward()"),
