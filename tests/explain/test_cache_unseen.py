@@ -129,7 +129,9 @@ def test_values_are_told_apart_wherever_they_are_kept(make: Callable[[float], An
     assert Tokens({}).of(make(1.0)) != Tokens({}).of(make(5.0))
 
 
-@pytest.mark.parametrize("hidden", [random.Random(1), torch.Generator(), (one for one in [1])], ids=repr)
+@pytest.mark.parametrize(
+    "hidden", [random.Random(1), torch.Generator(), (one for one in [1])], ids=lambda hidden: type(hidden).__name__
+)
 def test_what_hides_its_value_is_refused(hidden: Any) -> None:
     with pytest.raises(CannotBeKeyedError, match="cannot be looked into"):
         Tokens({}).of({"a": hidden})
