@@ -165,7 +165,16 @@ def test_the_experiment_of_metrics_grades_and_does_nothing_else(project: Path, c
     )  # fmt: skip
     assert ended.code == 0, ended.err
     made = {path.relative_to("graded").parts[0] for path in Path("graded").rglob("*") if path.is_file()}
-    assert made == {".lock", "about.json", "failures.json", "manifest.json", "metrics", "report", "shards"}
+    assert made == {
+        ".lock",
+        ".receipt.json",
+        "about.json",
+        "failures.json",
+        "manifest.json",
+        "metrics",
+        "report",
+        "shards",
+    }
 
 
 @pytest.mark.parametrize(

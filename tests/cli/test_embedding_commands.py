@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from seewhy.cli.main import seewhy
 from seewhy.data.cluttered_digits import ClutteredDigits
+from seewhy.data.records import RecordRef
 from seewhy.demo.models import load
 from seewhy.inspection.embeddings import Embeddings
 from seewhy.pipeline.projection_export import principal_table
@@ -123,7 +124,12 @@ def test_the_projection_of_a_run_is_that_of_all_its_splits(made: Path) -> None:
     rows = [places[name] for name in found.record_ids]
     torch.testing.assert_close(torch.tensor(rows), projected, rtol=1e-5, atol=1e-6)
     assert list(found.project().axes) == facts["axes"]
-    assert principal_table(RunReader(made), KEY).equals(table)
+    index = [
+        RecordRef(name, split)
+        for name, split in zip(table["record_id"].to_pylist(), table["split"].to_pylist(), strict=True)
+    ]
+    assert principal_table(RunReader(made), KEY, index).equals(table)
+    assert principal_table(RunReader(made), KEY, index[::-1]).num_rows == len(found.record_ids)
 
 
 def test_a_file_of_vectors_is_asked_without_a_run(

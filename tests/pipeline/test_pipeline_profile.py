@@ -12,7 +12,10 @@ from seewhy.store.verify import verify
 
 
 def test_every_batch_picture_and_shard_is_counted(tmp_path: Path) -> None:
-    """Seven records in batches of two and shards of four: batches 2+2 and 2+1, two shards, seven sheets drawn."""
+    """Seven records in batches of two and shards of four: batches 2+2 and 2+1, two shards, seven sheets drawn.
+
+    At the end of each shard the stage asks once more, and hears that there is no other batch.
+    """
     summary = run(conv_net(), Pictures(ids(7)), tmp_path, batch_size=2, shard_size=4, profile=True)
     stages = json.loads((tmp_path / "profile/stages.json").read_text())
     counts = {name: facts["count"] for name, facts in stages.items()}
@@ -21,7 +24,7 @@ def test_every_batch_picture_and_shard_is_counted(tmp_path: Path) -> None:
         "choose sizes": 1,
         "plan": 1,
         "all shards": 1,
-        "wait for records": 4,
+        "wait for records": 4 + 2,
         "ask the model": 4,
         "draw and encode": 7,
         "wait for pictures": 2,
