@@ -28,6 +28,7 @@ UNREACHABLE: Final = frozenset({
 })  # fmt: skip
 """Classes by name: importing them would import a library for every store there is."""
 
+GONE: Final = (404, 410)
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SECRET: Final = re.compile(
     r"(?i)\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bhf_[A-Za-z0-9]{8,}|"
@@ -55,6 +56,7 @@ class RemoteError(Exception):
 
 def failure_of(error: BaseException, place: str, protocol: str) -> RemoteError:
     """What a library raised about a place, told without secrets."""
+    error = _behind(error)
     kind = _kind(error)
     if kind == "cache":
         return RemoteError(
@@ -98,11 +100,20 @@ def _kind(error: BaseException) -> Kind:
         names, status = {kind.__name__ for kind in type(cause).__mro__}, _status(cause)
         if isinstance(cause, PermissionError) or names & DENIED or status in (401, 403):
             return "denied"
-        if isinstance(cause, FileNotFoundError) or names & ABSENT or status == 404:
+        if isinstance(cause, FileNotFoundError) or names & ABSENT or status in GONE:
             return "absent"
         if isinstance(cause, ConnectionError | TimeoutError | socket.gaierror) or names & UNREACHABLE:
             return "unreachable"
     return "broken"
+
+
+def _behind(error: BaseException) -> BaseException:
+    """Web servers' package calls a file absent whenever it got no answer; the reason it gives then tells more."""
+    reason = error.__cause__ if isinstance(error, FileNotFoundError) else None
+    if reason is None or {kind.__name__ for kind in type(reason).__mro__} & ABSENT:
+        return error
+    answered = _status(reason) not in (None, *GONE)
+    return reason if answered or _kind(reason) in ("denied", "unreachable") else error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
