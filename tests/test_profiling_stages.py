@@ -259,9 +259,56 @@ def test_what_no_profiler_can_record_is_refused_and_nothing_is_kept() -> None:
             profiler.record("x", seconds)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="SW-F333"):
         profiler.profile(None)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="SW-F335"):
-        profiler.merge({"x": {"count": 1}})
-    assert profiler.get_stats() == {}
+    with pytest.raises(ConfigError, match="SW-F333"):
+        profiler.record(3, 1.0)  # type: ignore[arg-type]
+    profiler.record("good", 1.0)
+    good = profiler.get_stats()["good"]
+    for wrong in (3, {"x": {"count": 1}}, *({"x": {**good, name: other}} for name, other in WRONG)):
+        with pytest.raises(ConfigError, match="SW-F335"):
+            profiler.merge(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="SW-F333"):
+        profiler.merge({"good": good, 3: good})  # type: ignore[dict-item]
+    assert profiler.get_stats() == {"good": good}
+    for kept in (-1, "a", 1.5, None, True):
+        with pytest.raises(ConfigError, match="SW-F337"):
+            PerformanceProfiler(kept_events=kept)  # type: ignore[arg-type]
+
+
+WRONG = [("count", 0), ("count", float("nan")), ("total", "a"), ("std", -1.0), ("peak_memory_mb", None), ("own", True)]
+
+
+def test_a_trace_makes_its_folder_and_says_where_it_cannot_be_written(tmp_path: Path) -> None:
+    profiler = PerformanceProfiler(gauges=())
+    profiler.record("read", 0.5)
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file" / "trace.json", "", "a\0b", 3, None):
+        with pytest.raises(ConfigError, match="SW-F336"):
+            profiler.save_trace(place)  # type: ignore[arg-type]
+    written = profiler.save_trace(tmp_path / "new" / "trace.json")
+    assert [event["name"] for event in json.loads(written.read_text("utf-8"))["traceEvents"]][-1] == "read"
+
+
+def test_one_stage_object_may_be_entered_while_it_is_open_and_from_several_threads() -> None:
+    profiler = PerformanceProfiler(gauges=[Scripted()])
+    stage, inside, leave = profiler.profile("one"), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with stage:
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(10)
+    with stage, stage, profiler.profile("part"):
+        pass
+    leave.set()
+    thread.join()
+    counts = {name: facts["count"] for name, facts in profiler.get_stats().items()}
+    assert counts == {"one": 3, "part": 1}
+    with profiler.profile("after"):
+        pass
+    assert profiler.get_stats()["after"]["own"] == profiler.get_stats()["after"]["total"]
 
 
 def test_what_was_added_below_an_earlier_peak_is_within_the_upper_bound() -> None:

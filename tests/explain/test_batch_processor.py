@@ -272,6 +272,7 @@ def test_a_preprocessing_given_as_a_function_is_never_called_twice_at_once(model
         ({"model": Counting()}, "SW-O02"),
         ({"model": None}, "SW-O02"),
         ({"on_error": "ignore"}, "SW-O03"),
+        ({"profiler": None}, "SW-O08"),
     ],
 )
 def test_what_does_not_go_together_is_refused(model: Counting, given: dict[str, Any], code: str) -> None:
@@ -292,6 +293,19 @@ def test_settings_are_refused_before_any_image_is_read(model: Counting) -> None:
         ours.process_batch([])
     with pytest.raises(ConfigError, match="SW-F75"):
         processor(model, batch_size=0)
+
+
+@BOTH
+def test_images_that_are_no_list_are_told_and_one_alone_is_a_list_of_one(
+    ask: Ask, model: Counting, tmp_path: Path
+) -> None:
+    ours = processor(model)
+    for wrong in (3, True, object(), b"bytes", {"a": "a.png"}, {"a.png"}):
+        with pytest.raises(DataError, match=r"SW-D45.*a list of paths.*got.*\n.*into a list"):
+            ask(ours, wrong)
+    Image.fromarray(arrays(1)[0]).save(tmp_path / "a.png")
+    (heat,) = ask(ours, str(tmp_path / "a.png"))
+    np.testing.assert_array_equal(heat, ours.explainer.explain(tmp_path / "a.png"))
 
 
 def test_a_compiled_or_wrapped_model_is_the_model(model: Counting) -> None:

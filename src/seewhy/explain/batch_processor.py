@@ -46,7 +46,7 @@ class BatchProcessor:
 
     Raises:
         BatchError: ``SW-O01`` an explainer that is none, ``SW-O02`` one of another model, ``SW-O03`` no such
-            ``on_error``.
+            ``on_error``, ``SW-O08`` a profiler that is none.
         ConfigError: ``SW-F75``, a batch size that is none.
 
     Example:
@@ -76,7 +76,17 @@ class BatchProcessor:
         _require_explainer(model, explainer)
         require_batch_size(batch_size)
         if on_error not in ON_ERROR:
-            raise BatchError("SW-O03", f"on_error is 'raise' or 'skip', got {on_error!r}", fix='use on_error="skip"')
+            raise BatchError(
+                "SW-O03",
+                f"on_error must be 'raise' or 'skip', got {on_error!r}",
+                fix='on_error="raise" ends at the first image that fails, on_error="skip" leaves None in its place',
+            )
+        if not isinstance(profiler, PerformanceProfiler):
+            raise BatchError(
+                "SW-O08",
+                f"profiler must be a seewhy.PerformanceProfiler, got {type(profiler).__name__}",
+                fix="write profiler=seewhy.PerformanceProfiler(), or leave it out",
+            )
         self.model, self.explainer, self.batch_size = model, explainer, batch_size
         self.show_progress, self.on_error, self.profiler = show_progress, on_error, profiler
 
@@ -86,14 +96,15 @@ class BatchProcessor:
         """A heat map ``(H, W)`` float32 in [0, 1] for each image, in their order.
 
         Args:
-            images: paths, PIL images, arrays or prepared tensors, in any mixture and of any size; or one batch
-                ``(B, C, H, W)``.
+            images: a list of paths, PIL images, arrays or prepared tensors, in any mixture and of any size; or one
+                batch ``(B, C, H, W)``. One image alone counts as a list of one.
             target_classes: one class for all, or one for each; the predicted ones if None.
             normalize: False gives raw maps with sign and unit.
             settings: of the method, for this call.
 
         Raises:
             BatchError: ``SW-O05``, an image that cannot be explained; of ``skip``, where none can.
+            DataError: ``SW-D45``, what is no list of images; ``SW-D53``, an empty one.
             ConfigError, TargetError: settings and names of classes that do not exist, before any image is read.
         """
         work = self._work(images, target_classes, settings)
@@ -196,15 +207,21 @@ def _require_explainer(model: object, explainer: object) -> None:
     if not isinstance(explainer, Explainer):
         raise BatchError(
             "SW-O01",
-            f"an explainer is expected, got {type(explainer).__name__}",
+            f"an explainer of seewhy is expected, got {type(explainer).__name__}",
             fix="make one for the model: seewhy.GradCAM(model)",
         )
-    if not isinstance(model, nn.Module) or unwrapped(model) is not explainer.study.bare:
+    if not isinstance(model, nn.Module):
         raise BatchError(
             "SW-O02",
-            f"the explainer explains another model ({type(explainer.model).__name__}) than the one given "
-            f"({type(model).__name__})",
-            fix="make the explainer for this very model",
+            f"the model that the explainer explains is expected, a torch.nn.Module, got {type(model).__name__}",
+            fix="write BatchProcessor(explainer.model, explainer)",
+        )
+    if unwrapped(model) is not explainer.study.bare:
+        raise BatchError(
+            "SW-O02",
+            f"the very model that the explainer explains is expected ({type(explainer.study.bare).__name__}), got "
+            f"another object ({type(unwrapped(model)).__name__})",
+            fix="write BatchProcessor(explainer.model, explainer), or make an explainer for the model you gave",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,8 @@ from seewhy.pixels import Normalisation, to_rgb8
 from seewhy.values import ConfigError, DataError, Geometry
 
 ImageLike: TypeAlias = Picture | Tensor
+WITHOUT_ORDER: Final = (Mapping, Set, bytes, bytearray)
+"""What can be gone through and is no list of images."""
 ASSUMED: Final = (
     "the model does not tell how pictures become its input: ImageNet's normalisation and size are assumed; "
     "pass preprocessing=... to say otherwise"
@@ -83,7 +85,7 @@ def each_image(images: Any) -> Sequence[ImageLike]:
     """The images of a list, a batch tensor ``(B, C, H, W)`` or an array ``(B, ...)``; one image is a list of one.
 
     Raises:
-        DataError: ``SW-D53``, no images at all.
+        DataError: ``SW-D53``, no images at all; ``SW-D45``, what holds no images in an order.
     """
     if isinstance(images, Tensor | np.ndarray):
         found: Sequence[ImageLike] = list(images) if images.ndim == 4 else [images]
@@ -91,11 +93,23 @@ def each_image(images: Any) -> Sequence[ImageLike]:
         found = [images]
     elif images is None:
         found = []
+    elif isinstance(images, WITHOUT_ORDER) or not (hasattr(images, "__iter__") or hasattr(images, "__getitem__")):
+        raise DataError(
+            "SW-D45",
+            "images are a list of paths, PIL images, arrays or tensors, or one batch (B, C, H, W); "
+            f"got {_short(images)}",
+            fix="put the images into a list, in the order of the answers; one image alone is a list of one",
+        )
     else:
         found = list(images)
     if not found:
         raise DataError("SW-D53", "no images were given", fix="pass at least one image")
     return found
+
+
+def _short(value: Any) -> str:
+    kind = type(value).__name__
+    return f"{kind} {value!r}" if isinstance(value, bool | int | float) else f"an object of type {kind}"
 
 
 def stem_of(image: ImageLike) -> str:

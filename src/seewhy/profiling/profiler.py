@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
-from seewhy.profiling.climb import Climb, Climbs
+from seewhy.profiling.climb import Climbs
 from seewhy.profiling.gauges import Cuda, Gauge, Resident, synchronise
+from seewhy.profiling.stage import Stage
 from seewhy.profiling.table import table_of
 from seewhy.profiling.tally import Tally
 from seewhy.profiling.trace import Event, trace_json
@@ -40,10 +40,13 @@ class PerformanceProfiler:
         resets: begin a new peak at every stage, so that each stage's peak is exact. This resets the process's own
             counters (``torch.cuda.max_memory_allocated``, Linux's ``VmHWM``), so that it is off where nobody asks:
             a peak below the process's highest is then only known to lie between two numbers.
-        kept_events: how many calls the trace keeps, the last ones.
+        kept_events: how many calls the trace keeps, the last ones; 0 keeps none.
         synchronise: waits for the devices; by default for CUDA and MPS where they are in use.
         clock: nanoseconds.
         gauges: where memory is read; by default the process's and CUDA's.
+
+    Raises:
+        ConfigError: ``SW-F337``, a number of calls to keep that is none.
 
     Example:
         >>> profiler = PerformanceProfiler()
@@ -66,12 +69,19 @@ class PerformanceProfiler:
         clock: Callable[[], int] = time.perf_counter_ns,
         gauges: Sequence[Gauge] | None = None,
     ) -> None:
+        if type(kept_events) is not int or kept_events < 0:
+            raise ConfigError(
+                "SW-F337",
+                f"kept_events must be a whole number from 0 on, got {kept_events!r}",
+                fix=f"leave it out: the last {KEPT_EVENTS} calls are kept",
+            )
         self.enabled = enabled
         self._synchronise, self._clock = synchronise, clock
         self._gauges = (Resident(), Cuda()) if gauges is None else tuple(gauges)
         self._resets, self._kept_events = resets, kept_events
         self._lock = threading.Lock()
         self._within = threading.local()
+        """``entry``: the innermost open entry of each thread."""
         self.reset()
 
     def profile(self, name: str, *, device: bool = True) -> AbstractContextManager[None]:
@@ -86,20 +96,22 @@ class PerformanceProfiler:
         Raises:
             ConfigError: ``SW-F333``, a name that is no text.
         """
-        if not isinstance(name, str):
-            raise ConfigError("SW-F333", f"a stage is called by a text, got {name!r}", fix='such as profile("read")')
-        return _Stage(self, name, device) if self.enabled else _NOTHING
+        _require_name(name)
+        return Stage(self, name, device) if self.enabled else _NOTHING
 
     def record(self, name: str, seconds: float) -> None:
         """A call that was timed elsewhere and ended now.
 
         Raises:
-            ConfigError: ``SW-F334``, seconds that are no number from 0 on.
+            ConfigError: ``SW-F333``, a name that is no text; ``SW-F334``, seconds that are no number from 0 on.
         """
+        _require_name(name)
         if self.enabled:
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
                 raise ConfigError(
-                    "SW-F334", f"seconds of a stage must be a number from 0 on, got {seconds!r}", fix="give seconds=0.5"
+                    "SW-F334",
+                    f"the seconds of a stage must be a number from 0 on, got {seconds!r}",
+                    fix='such as record("read", 0.5)',
                 )
             length = round(seconds * 1e9)
             event = Event(name, self._clock() - length, length, threading.get_ident())
@@ -122,16 +134,20 @@ class PerformanceProfiler:
         """Add what another profiler, in another process for example, gave by :meth:`get_stats`.
 
         Raises:
-            ConfigError: ``SW-F335``, what is nothing that it gives; nothing is added then.
+            ConfigError: ``SW-F335``, what is nothing that it gives, ``SW-F333`` for a name; nothing is added then.
         """
         if self.enabled:
             try:
                 tallies = {name: Tally.of(facts) for name, facts in stats.items()}
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise ConfigError(
-                    "SW-F335", f"these are no statistics of a profiler: {type(error).__name__}: {error}",
+                    "SW-F335",
+                    "the statistics of a profiler are expected, stages by name with their numbers; "
+                    f"{type(error).__name__}: {error}",
                     fix="give what another profiler's get_stats() returned",
-                ) from error  # fmt: skip
+                ) from error
+            for name in tallies:
+                _require_name(name)
             with self._lock:
                 for name, tally in tallies.items():
                     self._tallies.setdefault(name, Tally()).join(tally)
@@ -154,11 +170,30 @@ class PerformanceProfiler:
             self._climbs = [Climbs(gauge, self._resets) for gauge in self._gauges]
 
     def save_trace(self, path: str | os.PathLike[str]) -> Path:
-        """Write the calls on a time line, for https://ui.perfetto.dev or chrome://tracing; the path written."""
+        """Write the calls on a time line, for https://ui.perfetto.dev or chrome://tracing; the path written.
+
+        Its folder is created.
+
+        Raises:
+            ConfigError: ``SW-F336``, what is no path of a file, or where no file can be written; what was recorded
+                stays.
+        """
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(
+                "SW-F336", f"the path of a file is expected, got {path!r}", fix='such as save_trace("trace.json")'
+            )
         with self._lock:
-            text = trace_json(list(self._events), dict(self._threads), os.getpid(), self._dropped)
-        written = Path(path)
-        written.write_text(text, "utf-8")
+            events, threads, dropped = list(self._events), dict(self._threads), self._dropped
+        written = Path(path).expanduser()
+        try:
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(trace_json(events, threads, os.getpid(), dropped), "utf-8")
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                "SW-F336",
+                f"the trace cannot be written to {str(written)!r} ({getattr(error, 'strerror', None) or error})",
+                fix="name a file in a folder of your own; what was recorded is still there",
+            ) from error
         return written
 
     def _keep(self, event: Event, own: float, memory: Mapping[str, float]) -> None:
@@ -169,40 +204,9 @@ class PerformanceProfiler:
             self._threads[event.thread] = threading.current_thread().name
 
 
-class _Stage(AbstractContextManager[None]):
-    """One entry into one stage."""
-
-    def __init__(self, profiler: PerformanceProfiler, name: str, device: bool) -> None:
-        self._profiler, self._name, self._device = profiler, name, device
-
-    def __enter__(self) -> None:
-        profiler = self._profiler
-        if self._device:
-            profiler._synchronise()
-        self._outer: _Stage | None = getattr(profiler._within, "stage", None)
-        profiler._within.stage = self
-        self._nested = 0
-        with profiler._lock:
-            self._climbs: list[tuple[Climbs, Climb | None]] = [(climbs, climbs.begin()) for climbs in profiler._climbs]
-        self._begin = profiler._clock()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        profiler = self._profiler
-        if self._device and error is None:  # after an error a device may not answer, and its error would hide this one
-            profiler._synchronise()
-        length = profiler._clock() - self._begin
-        profiler._within.stage = self._outer
-        if self._outer is not None:
-            self._outer._nested += length
-        memory: dict[str, float] = {}
-        with profiler._lock:
-            for climbs, climb in self._climbs:
-                climbs.end(climb)
-                memory.update({} if climb is None else climbs.facts(climb))
-        event = Event(self._name, self._begin, length, threading.get_ident())
-        profiler._keep(event, (length - self._nested) / 1e9, memory)
+def _require_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ConfigError("SW-F333", f"the name of a stage must be text, got {name!r}", fix='such as profile("read")')
 
 
 _NOTHING: Final = nullcontext()

@@ -77,9 +77,19 @@ class Tally:
 
     @classmethod
     def of(cls, facts: Mapping[str, float]) -> Tally:
-        """The tally that :meth:`facts` told of."""
-        count = int(facts["count"])
+        """The tally that :meth:`facts` told of.
+
+        Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else.
+        """
+        wrong = {
+            name: number
+            for name, number in facts.items()
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number)
+        }
+        if wrong or facts["count"] < 1 or facts["std"] < 0:
+            raise ValueError(f"no numbers of a stage: {wrong or dict(facts)}")
         times = ("count", "total", "mean", "std", "min", "max", "own")
         memory = {name: number for name, number in facts.items() if name not in times}
+        count = int(facts["count"])
         squares = facts["std"] ** 2 * count
         return cls(count, facts["total"], facts["own"], squares, facts["min"], facts["max"], memory)
