@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seewhy.data.images import Preprocessing
 from seewhy.explain.batch_error import BatchError
 from seewhy.explain.inference_changes import Autocast, Change, ChannelsLast, Compiled, EvaluationMode
+from seewhy.explain.inference_checks import require_agreement, require_answer, require_settings
 from seewhy.explain.inference_report import Candidate, OptimizationReport
 from seewhy.explain.inference_trial import Trial
 from seewhy.explain.prepared import prepare
@@ -115,14 +116,16 @@ def optimize_for_inference(
         compile: try ``torch.compile``, for plain calls; it takes seconds to minutes to build.
         tolerance: how far outputs may change, relative to their range.
         agrees_on: gives what else may not change by more, for example
-            ``lambda: explainer.attribute(pictures).map``; raw maps change more than outputs do.
+            ``lambda: explainer.attribute(pictures).map``; raw maps change more than outputs do. It is called without
+            arguments, first with the model as it is.
         rounds: measurements of each candidate.
         clock: seconds.
 
     Raises:
         ModelError: ``SW-M20``, what is no model.
-        BatchError: ``SW-O10``, a model that cannot be called with the example; ``SW-O11``, a tolerance or a number of
-            rounds that is none.
+        BatchError: ``SW-O10``, a model that cannot be called with the example, or answers without numbers; ``SW-O11``,
+            a tolerance or a number of rounds that is none; ``SW-O12``, an ``agrees_on`` or a ``clock`` that is no
+            function, raises, or gives no numbers. The model is then as it was.
 
     Example:
         >>> import torch, seewhy
@@ -134,7 +137,7 @@ def optimize_for_inference(
         ((64, 64), ['channels last', 'autocast bfloat16'])
     """
     require_model(model)
-    _require_settings(tolerance, rounds)
+    require_settings(tolerance, rounds, agrees_on, clock)
     bare = unwrapped(model)
     args, keywords, told = _example(bare, example)
     compiled = Compiled(bare)
@@ -143,7 +146,9 @@ def optimize_for_inference(
         return compiled.call(*args, **keywords)
 
     with borrowed(bare), ExitStack() as undone:
-        _require_callable(ask)
+        require_answer(ask, told)
+        if agrees_on is not None:
+            require_agreement(agrees_on)
         trial = Trial(ask, agrees_on, tolerance, rounds, clock)
         kept: list[Change] = [EvaluationMode(bare)]
         candidates: list[Candidate] = []
@@ -218,24 +223,3 @@ def _shapes(values: Any) -> str:
 
 def _device(model: nn.Module) -> str:
     return next(iter(model.parameters()), torch.empty(0)).device.type
-
-
-def _require_callable(ask: Callable[[], Any]) -> None:
-    try:
-        ask()
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-        raise BatchError(
-            "SW-O10",
-            f"the model cannot be called with the example: {type(error).__name__}: {error}".partition("\n")[0],
-            fix="pass example=..., what the model is called with: a tensor, a tuple of arguments, a dict of keywords",
-        ) from error
-
-
-def _require_settings(tolerance: float, rounds: int) -> None:
-    number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
-    if not number or not tolerance >= 0 or type(rounds) is not int or rounds < 1:
-        raise BatchError(
-            "SW-O11",
-            f"tolerance must be a number from 0 on and rounds a whole number from 1 on, got {tolerance!r}, {rounds!r}",
-            fix="leave both out: 0.02 and 7",
-        )

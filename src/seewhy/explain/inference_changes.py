@@ -50,6 +50,8 @@ class ChannelsLast:
         if self._lent:
             return
         for weight in self._weights:
+            if not _can_lie_otherwise(weight):  # another use of the model has lent it storage meanwhile
+                continue
             own = weight.data
             rearranged = self._rearranged.get(weight)
             if rearranged is None or not _same(rearranged, own):
@@ -81,7 +83,8 @@ class Autocast:
 
     def off(self) -> None:
         """As :meth:`Change.off`."""
-        vars(self._model).pop("forward", None)
+        if getattr(vars(self._model).get("forward"), "__func__", None) is self._forward:
+            del vars(self._model)["forward"]
 
 
 class Compiled:

@@ -99,6 +99,15 @@ def largest_difference(before: Any, after: Any) -> float:
     return max((_relative(one, other) for one, other in zip(ours, theirs, strict=True) if one.numel()), default=0.0)
 
 
+def has_numbers(answer: Any) -> bool:
+    """Whether an answer holds floating-point numbers.
+
+    >>> has_numbers({"out": torch.zeros(2)}), has_numbers("none"), has_numbers(torch.zeros(0))
+    (True, False, False)
+    """
+    return any(one.numel() for one in _tensors(answer))
+
+
 def _tensors(answer: Any) -> Sequence[Tensor]:
     if isinstance(answer, np.ndarray):
         answer = torch.from_numpy(answer)
