@@ -31,9 +31,15 @@ def test_a_sweep_over_the_parts_and_their_merge_is_the_run_of_one_job(
     assert command(f"-m {EXPERIMENT} shard=0/2,1/2").code == 0
     assert {path.name for path in (project / "out/parts").iterdir()} == {"0-of-2", "1-of-2"}
     assert seewhy(["merge", "out", "--remove-parts"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("2 parts: ")
-    assert "the 2 parts were deleted" in said
+    said = capsys.readouterr()
+    assert said.out.startswith("2 parts: ")
+    assert "the 2 parts were deleted" in said.out
+    report = f"report: {project}/out/report/index.html"
+    assert report in said.err
+    assert seewhy(["merge", "out"]) == 0
+    said = capsys.readouterr()
+    assert "the parts of out were merged before, and deleted" in said.out
+    assert report in said.err
     assert computed_in_all(project / "out") == RECORDS
     assert seewhy(["verify", "out"]) == 0
     again = command(EXPERIMENT)
@@ -43,6 +49,8 @@ def test_a_sweep_over_the_parts_and_their_merge_is_the_run_of_one_job(
     assert files(project / "out") - shards == {
         name for name in files(project / "whole") if not name.startswith("shards/")
     }
+    assert seewhy(["merge", "whole"]) == 2
+    assert "[SW-S45] whole holds a run that was never in parts" in " ".join(capsys.readouterr().err.split())
 
 
 def test_auto_is_the_launchers_part(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

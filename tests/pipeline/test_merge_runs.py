@@ -48,8 +48,8 @@ def root(kept: Path, tmp_path: Path) -> Path:
 
 
 def own(root: Path) -> dict[str, bytes]:
-    """The files of the run itself, without its parts and shards."""
-    return {name: data for name, data in snapshot(root).items() if not name.startswith(("parts/", "shards/"))}
+    """The files of the run itself, without its parts and shards and what is hidden beside them."""
+    return {name: data for name, data in snapshot(root).items() if not name.startswith(("parts/", "shards/", "."))}
 
 
 def same_rows(one: dict[str, RecordRow], other: dict[str, RecordRow]) -> bool:
@@ -107,12 +107,14 @@ def test_the_command_without_a_shard_finds_nothing_to_do(root: Path) -> None:
 def test_merging_again_changes_nothing_and_parts_go_when_that_is_asked(root: Path) -> None:
     merge(root)
     times = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.name != ".lock" and path.is_file()}
-    assert merge(root).brought.shards == 0
+    assert (merge(root).brought.shards, merge(root).again) == (0, True)
     assert times == {path: path.stat().st_mtime_ns for path in times}
     assert merge(root, remove_parts=True).removed == 3
     assert not (root / "parts").exists()
     assert seewhy.verify(root) == []
-    assert (merge(root).parts, merge(root, remove_parts=True).removed) == (0, 0)
+    assert [(once.parts, once.again, once.removed) for once in (merge(root), merge(root, remove_parts=True))] == [
+        (0, True, 0)
+    ] * 2
 
 
 def test_what_lies_among_the_parts_is_in_no_ones_way_and_stays(root: Path) -> None:
@@ -322,11 +324,11 @@ def test_a_run_of_its_own_is_not_mixed_with_parts(kept: Path, root: Path) -> Non
     assert refused(root).code == "SW-S48"
 
 
-def test_nothing_to_merge_is_an_error_unless_it_is_a_whole_run(kept: Path, tmp_path: Path) -> None:
-    with pytest.raises(SeewhyError) as refusal:
-        merge(tmp_path)
-    assert refusal.value.code == "SW-S45"
-    assert merge(kept / "whole").parts == 0
+def test_nothing_to_merge_is_an_error(kept: Path, tmp_path: Path) -> None:
+    assert refused(tmp_path).message == f"{tmp_path} holds no parts of a run: there is nothing to merge"
+    whole = Path(shutil.copytree(kept / "whole", tmp_path / "whole"))
+    error = refused(whole)
+    assert (error.code, "was never in parts" in error.message, "shard=0/4" in str(error.fix)) == ("SW-S45", True, True)
 
 
 def test_commands_of_parts_become_one_with_the_part_left_open(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline_inputs import SHAPES, Named, TwoGaps
 from pipeline_samples import Pictures, conv_net, ids, pictures, rows, snapshot, vit
 
 import seewhy
+from seewhy.pipeline.merge import merge
 from seewhy.pipeline.rendering import Drawable, Rendered, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Previews, Records
 from seewhy.pipeline.sampling import sample_of
@@ -87,6 +88,17 @@ def test_pictures_drawn_later_are_those_of_the_run_to_the_bit(whole: Path, undra
     }
     assert verify(undrawn) == []
     assert draw(undrawn, Pictures([*ids(4), "A", "a"])).records == 0
+
+
+def test_pictures_of_merged_parts_are_those_of_one_run_to_the_bit(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"batch_size": 1, "generate_report": False, "target_classes": [0]}
+    seewhy.run(conv_net(), Pictures(["a", "A", *ids(4)]), tmp_path / "whole", **given)
+    for part in ("0/2", "1/2"):
+        seewhy.run(conv_net(), Pictures(["a", "A", *ids(4)]), tmp_path / "run", shard=part, render="none", **given)
+    assert merge(tmp_path / "run", remove_parts=True).parts == 2
+    assert draw(tmp_path / "run", Pictures(["a", "A", *ids(4)])).pictures == 6
+    assert pngs(tmp_path / "run") == pngs(tmp_path / "whole")
+    assert verify(tmp_path / "run") == []
 
 
 def test_the_same_command_with_render_all_draws_what_is_missing_and_asks_no_model(

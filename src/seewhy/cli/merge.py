@@ -37,12 +37,14 @@ def run_merge(asked: argparse.Namespace) -> int:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     brought, summary = merged.brought, merged.summary
-    if merged.parts:
+    if not merged.parts:
+        print(f"the parts of {directory} were merged before, and deleted: there is nothing to merge")
+    elif merged.again:
+        print(f"{merged.parts} parts: all of them were merged into {directory} before")
+    else:
         print(
             f"{merged.parts} parts: {brought.shards} shards and {brought.pictures} pictures were brought to {directory}"
         )
-    else:
-        print(f"{directory} is a whole run without parts: there is nothing to merge")
     if brought.missing:
         print(f"{brought.missing} pictures are listed and were not there: `seewhy render {directory}` makes them again")
     if merged.removed:

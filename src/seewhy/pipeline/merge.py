@@ -13,13 +13,17 @@ from typing import Final
 from seewhy.pipeline.about import ABOUT
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.finish import Ended, Whole, finish_run
+from seewhy.pipeline.grade_table import GradedInput
 from seewhy.pipeline.part_agreement import PartRead, merged_about, read_parts, whole_index
 from seewhy.pipeline.part_files import read_records
+from seewhy.pipeline.report_export import REPORT
 from seewhy.pipeline.summary import Summary, tally
 from seewhy.profiling.profiler import SILENT
+from seewhy.report.page import page_name
 from seewhy.store.bringing import Bringer, Brought
 from seewhy.store.failpoints import reach
 from seewhy.store.files import disk_error, write_atomic
+from seewhy.store.layout import is_run
 from seewhy.store.manifest import read_manifest
 from seewhy.store.part import PARTS, Part
 from seewhy.store.parts import MERGED, part_places, shard_digests
@@ -34,13 +38,14 @@ REMOVED: Final = ".removed-"
 @dataclass(frozen=True)
 class Merged:
     """What a merge did: ``summary`` is that of the run as it is now, ``removed`` the parts that were deleted, ``left``
-    what else lay among them and stays."""
+    what else lay among them and stays. ``again``: all parts were in the run before."""
 
     summary: Summary
     parts: int
     brought: Brought
     removed: int = 0
     left: tuple[str, ...] = ()
+    again: bool = False
 
 
 def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
@@ -69,33 +74,46 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
     if root.is_file():
         raise StoreError("SW-S45", f"{output_dir} is a file", fix="give the output_dir of the parts, a folder")
     places = part_places(root)
-    if not places and not _is_complete(root):
-        raise StoreError("SW-S45", f"{output_dir} holds no parts of a run", fix="give the output_dir of the parts")
+    if not places:
+        _require_merged_before(root, output_dir)
     brought, ended = Brought(), Ended()
-    if not _whole_already(root, places):
+    again = _whole_already(root, places)
+    if not again:
         parts = read_parts(places)
         _require_ours(root, parts)
         brought, ended = _merge(root, parts)
-        write_atomic(root / PARTS / MERGED, f"{len(parts)}\n".encode())
+        write_atomic(root / MERGED, f"{len(parts)}\n".encode())
         reach("merge.marked")
-    summary = _summary(Path(output_dir), root, ended, begun)
+    summary = _summary(Path(output_dir), root, ended.graded, begun)
     if not remove_parts:
-        return Merged(summary, len(places), brought)
+        return Merged(summary, len(places), brought, again=again)
     left = _remove(root, places)
-    return Merged(summary, len(places), brought, len(places), left)
+    return Merged(summary, len(places), brought, len(places), left, again)
 
 
 def _whole_already(root: Path, places: Mapping[Part, Path]) -> bool:
     """Whether an earlier merge has ended and no part has grown since; some parts may be deleted already."""
-    if places and not (root / PARTS / MERGED).is_file():
+    if not _was_merged(root):
         return False
     there = shard_digests(read_manifest(root))
     return all(shard_digests(read_manifest(place)) <= there for place in places.values())
 
 
-def _is_complete(root: Path) -> bool:
-    manifest = read_manifest(root)
-    return manifest is not None and manifest.status == "complete"
+def _was_merged(root: Path) -> bool:
+    return (root / MERGED).is_file() and is_run(root)
+
+
+def _require_merged_before(root: Path, output_dir: str | Path) -> None:
+    """Without parts there is something to say of a run only where they were merged, and deleted since."""
+    if _was_merged(root):
+        return
+    held = "a run that was never in parts" if is_run(root) else "no parts of a run"
+    raise StoreError(
+        "SW-S45",
+        f"{output_dir} holds {held}: there is nothing to merge",
+        fix="give the output_dir of the commands that made the parts: the same command with shard=0/4, shard=1/4, "
+        "shard=2/4 and shard=3/4 makes four",
+    )
 
 
 def _require_ours(root: Path, parts: Mapping[Part, PartRead]) -> None:
@@ -136,9 +154,10 @@ def _found(first: PartRead) -> Applicable:
     )
 
 
-def _summary(output_dir: Path, root: Path, ended: Ended, begun: float) -> Summary:
+def _summary(output_dir: Path, root: Path, graded: tuple[GradedInput, ...], begun: float) -> Summary:
     said = json.loads((root / ABOUT).read_bytes())
     splits, failures = tally(RunReader(root), labels_match=bool(said["labels_match"]))
+    page = f"{REPORT}/{page_name(1)}"
     records = sum(count.ok + count.failed for count in splits.values())
     return Summary(
         output_dir=output_dir,
@@ -150,8 +169,8 @@ def _summary(output_dir: Path, root: Path, ended: Ended, begun: float) -> Summar
         failures=failures,
         choices=said["choices"],
         not_applicable=said["not_applicable"],
-        graded=ended.graded,
-        report=None if ended.page is None else output_dir / ended.page,
+        graded=graded,
+        report=output_dir / page if (root / page).is_file() else None,
     )
 
 
@@ -167,7 +186,6 @@ def _remove(root: Path, places: Mapping[Part, Path]) -> tuple[str, ...]:
         for gone in folder.glob(f"{REMOVED}*"):
             shutil.rmtree(gone)
             reach("merge.removed")
-        (folder / MERGED).unlink(missing_ok=True)
         left = tuple(sorted(f"{PARTS}/{path.name}" for path in folder.iterdir()))
         if not left:
             folder.rmdir()

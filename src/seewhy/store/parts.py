@@ -12,7 +12,8 @@ from seewhy.store.part import PARTS, Part, part_named
 from seewhy.values import StoreError
 
 MERGED: Final = ".merged"
-"""Lies among the parts once all of them are in the run; its text is how many there were."""
+"""Lies beside the run, hidden, once all of its parts are in it, and stays when they are deleted; its text is how many
+there were."""
 _SHOWN: Final = 5
 
 
