@@ -19,6 +19,7 @@ import torch
 import torchvision
 from cached_models import PLAIN, SQUARE, Scaled, explainer_of, is_hit
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seewhy import ExplanationCache, GradCAM
 from seewhy.explain import cache_key
@@ -246,3 +247,99 @@ def test_versions_of_what_methods_compute_through_are_in_the_key(
     monkeypatch.setattr(cache_key, "libraries", lambda: {"captum": "0.0"})
     assert not is_hit(cache, explainer)
     assert weights_of(Scaled()) == weights_of(Scaled())
+
+
+class Doubling(torch.overrides.TorchFunctionMode):
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = function(*args, **(kwargs or {}))
+        return found * 2 if function is torch.relu else found
+
+
+class Watching(TorchDispatchMode):
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [Doubling, Watching, lambda: torch.autograd.graph.saved_tensors_hooks(lambda kept: kept, lambda kept: kept * 2)],
+    ids=["functions", "operations", "saved tensors"],
+)
+def test_what_runs_between_all_operations_passes_the_cache_by(cache: ExplanationCache, between: Any) -> None:
+    explainer = explainer_of(cache, Scaled())
+    explainer.explain(SQUARE)
+    with between():
+        explainer.explain(SQUARE)
+    assert (cache.stats()["hits"], cache.stats()["passed_by"]) == (0, 1)
+    with torch.device("cpu"):  # a mode, too, which changes no number
+        assert is_hit(cache, explainer)
+
+
+class Scale(torch.Tensor):
+    by: float
+
+
+class Values(np.ndarray):
+    by: float
+
+
+class Hung(Scaled):
+    """Reads what hangs on a weight, a tensor and an array of classes of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensor = torch.ones(1).as_subclass(Scale)
+        self.array = np.ones(1).view(Values)
+        self.steps.by = self.tensor.by = self.array.by = 1.0  # type: ignore[attr-defined]
+
+    def forward(self, image: Tensor) -> Tensor:
+        found: Tensor = super().forward(image) * self.steps.by * self.tensor.by * self.array.by
+        return found
+
+
+class Maker(type):
+    by = 1.0
+
+
+class Made(Hung, metaclass=Maker):
+    def forward(self, image: Tensor) -> Tensor:
+        found: Tensor = super().forward(image) * type(self).by
+        return found
+
+
+@pytest.mark.parametrize("place", ["steps", "tensor", "array"])
+def test_what_hangs_on_numbers_is_seen(cache: ExplanationCache, place: str) -> None:
+    model = Made()
+    explainer = explainer_of(cache, model)
+    assert not is_hit(cache, explainer)
+    assert is_hit(cache, explainer)
+    getattr(model, place).by = 2.0
+    assert not is_hit(cache, explainer)
+
+
+def test_the_class_of_a_class_is_seen(cache: ExplanationCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    explainer = explainer_of(cache, Made())
+    explainer.explain(SQUARE)
+    assert is_hit(cache, explainer)
+    monkeypatch.setattr(Maker, "by", 2.0)
+    assert not is_hit(cache, explainer)
+
+
+def test_hooks_on_weights_and_operators_of_your_own_pass_the_cache_by(cache: ExplanationCache) -> None:
+    model = Scaled()
+    hook = model.steps.register_hook(lambda gradient: gradient * 2)
+    with pytest.raises(CannotBeKeyedError, match=r"steps has hooks of your own"):
+        structure_of(model)
+    hook.remove()
+    structure_of(model)
+    library = torch.library.Library("seewhy_tests", "DEF")
+    library.define("times(Tensor values) -> Tensor")
+    library.impl("times", lambda values: values * SETTINGS["by"], "CompositeImplicitAutograd")
+
+    class Operated(Scaled):
+        def forward(self, image: Tensor) -> Tensor:
+            return torch.ops.seewhy_tests.times(super().forward(image))
+
+    explainer_of(cache, Operated()).explain(SQUARE)
+    assert any("operators of torch.ops.seewhy_tests" in reason for reason in cache.stats()["reasons"])
+    library._destroy()

@@ -27,6 +27,8 @@ OF_A_CLASS: Final = frozenset({
 """What Python keeps in a class beside what the class does."""
 OF_MODULES: Final = ("__call__", "_call_impl", "_wrapped_call_impl", "__getattr__")
 """What of ``nn.Module`` itself runs between a call and ``forward``."""
+OPERATORS: Final = frozenset({"aten", "prim", "prims", "quantized", "mkldnn", "torchvision", "torchaudio"})
+"""What operators of torch and of its own packages are registered under."""
 MISSING: Final = object()
 
 
@@ -34,6 +36,8 @@ def class_token(kind: type, tokens: Tokens) -> str:
     """A class with its bases: of installed packages their version, functions and plain values, so that one that was
     patched is seen; of other classes everything they hold."""
     parts = [named(kind)]
+    if installed(type(kind).__module__) is None:
+        parts.append(f"made by {tokens.class_of(type(kind))}")
     for base in kind.__mro__:
         if base is object:
             continue
@@ -77,6 +81,7 @@ def _read(function: FunctionType, chain: tuple[str, ...], tokens: Tokens, deep: 
         return "of Python" if hasattr(builtins, name) else "absent"
     version = None
     while isinstance(value, ModuleType):
+        _require_known_operators(function, value.__name__)
         version = installed(value.__name__)
         if not attributes:
             if version is None:
@@ -86,6 +91,12 @@ def _read(function: FunctionType, chain: tuple[str, ...], tokens: Tokens, deep: 
     if value is MISSING:
         return "absent"
     return tokens.of(value, deep) if version is None else tokens.of_installed(value)
+
+
+def _require_known_operators(function: FunctionType, module: str) -> None:
+    """Operators registered with torch may be of anybody's code, which is not to be seen from where they are called."""
+    if module.startswith("torch.ops.") and module.removeprefix("torch.ops.") not in OPERATORS:
+        raise CannotBeKeyedError(f"{function.__qualname__} calls operators of {module}, whose code is not to be seen")
 
 
 def _require_no_own_imports(function: FunctionType) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from seewhy.explain.cache_bytecode import written_names
 from seewhy.explain.cache_canonical import CannotBeKeyedError
@@ -34,10 +36,23 @@ def structure_of(model: nn.Module) -> Structure:
         >>> [name for name in after if after[name] != before[name]]
         [('0', 'p')]
     """
-    if torch_module._has_any_global_hook():  # type: ignore[no-untyped-call]
-        raise CannotBeKeyedError("hooks of your own are on all modules")
+    _require_nothing_between()
     named = list(model.named_modules(remove_duplicate=False))
     return dict(_values(named))
+
+
+def _require_nothing_between() -> None:
+    """Raise where code that belongs to no module runs at every module or operation, or on what is kept for gradients.
+
+    A default device is such a mode too; it changes where new tensors lie, and no number.
+    """
+    if torch_module._has_any_global_hook():  # type: ignore[no-untyped-call]
+        raise CannotBeKeyedError("hooks of your own are on all modules")
+    modes = [one for one in _get_current_function_mode_stack() if type(one) is not DeviceContext]  # type: ignore[no-untyped-call]
+    if modes or torch._C._len_torch_dispatch_stack():
+        raise CannotBeKeyedError("a mode of torch is on that sees every operation")
+    if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
+        raise CannotBeKeyedError("hooks are on all tensors saved for gradients")
 
 
 def _values(named: list[tuple[str, nn.Module]]) -> Iterator[tuple[tuple[str, str], str]]:
@@ -58,6 +73,11 @@ def _values(named: list[tuple[str, nn.Module]]) -> Iterator[tuple[tuple[str, str
             classes[kind] = class_token(kind, tokens)
         yield (name, "class"), classes[kind]
         yield (name, "its parts"), repr(_parts(module, first))
+        for called, tensor in _own_tensors(name, module):
+            if tensor._backward_hooks:
+                raise CannotBeKeyedError(f"{called} has hooks of your own")
+            if vars(tensor):
+                yield (name, f"values of {called}"), tokens.of(vars(tensor))
         for key, value in held.items():
             if key not in OF_TORCH:
                 yield (name, key), tokens.of(value)

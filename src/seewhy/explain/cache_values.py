@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy.explain.cache_bytecode import installed
@@ -61,10 +62,8 @@ class Tokens:
             raise CannotBeKeyedError("too much hangs on the model to be compared, such as a trainer")
         if type(value) in PLAIN:
             return repr(value)
-        if isinstance(value, Tensor):
-            return f"tensor{content_of_tensor(value)}"
-        if isinstance(value, np.ndarray | np.generic):
-            return f"array{content_of_array(np.asarray(value))}"
+        if isinstance(value, Tensor | np.ndarray | np.generic):
+            return self._of_numbers(value, deep)
         if isinstance(value, nn.Module):
             return self._of_module(value)
         if id(value) in self._above:
@@ -76,6 +75,16 @@ class Tokens:
             return self._of_code(value, deep + 1) or self._of_many(value, deep + 1)
         finally:
             del self._above[id(value)]
+
+    def _of_numbers(self, value: Tensor | NDArray[Any] | np.generic, deep: int) -> str:
+        """Tensors and arrays; of classes derived from them, and of those that more was hung on, that too."""
+        tensor = isinstance(value, Tensor)
+        text = f"tensor{content_of_tensor(value)}" if tensor else f"array{content_of_array(np.asarray(value))}"
+        plain = type(value) in (Tensor, nn.Parameter, np.ndarray) or isinstance(value, np.generic)
+        held = getattr(value, "__dict__", None)
+        if plain and not held:
+            return text
+        return f"{'' if plain else self.class_of(type(value))} {text} {self.of(held, deep + 1)}"
 
     def of_installed(self, value: Any) -> str:
         """What an installed package holds: the code of its functions, plain values, of all else the kind."""
