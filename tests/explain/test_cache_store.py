@@ -17,6 +17,7 @@ import pytest
 from cache_writers import write_for_a_while, write_for_ever
 
 from seewhy.explain.cache_connection import FILE, Connection
+from seewhy.explain.cache_counts import Counts
 from seewhy.explain.cache_store import Store
 
 OVERHEAD = 17
@@ -206,6 +207,35 @@ def test_a_forked_child_opens_the_file_for_itself(store: Store) -> None:
                 os._exit(0 if same and own is not parents else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert store.get(["a", "b"]) == {"a": b"x", "b": b"y"}
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.parametrize("patience", [10.0, 0.01], ids=["waits", "cannot wait"])
+def test_a_fork_leaves_the_child_no_lock_that_another_thread_held(
+    store: Store, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr("seewhy.explain.cache_forks.LONGEST", patience)
+    store.put({"a": b"x"})
+    counts, taken = Counts(), threading.Event()
+
+    def hold() -> None:
+        with counts._lock, store._connection:
+            taken.set()
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        counts.looked(hits=1)
+        os._exit(0 if store.get(["a"]) == {"a": b"x"} and counts.told()["hits"] == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    thread.join()
+    assert store.get(["a"]) == {"a": b"x"}
+    counts.looked(hits=1)
+    assert counts.told()["hits"] == 1
 
 
 def test_a_store_that_is_gone_closes_its_file(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+from seewhy.explain.cache_forks import lock_over_forks
 
 FILE: Final = "explanations.v1.sqlite"
 PATIENCE: Final = 30.0
@@ -46,7 +47,7 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.RLock()
+        self._lock = lock_over_forks()
         self._open: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         _all.add(self)
@@ -87,11 +88,10 @@ class Connection:
             return f"it is now {Path(aside).name}"
 
     def forget(self) -> None:
-        """What a forked child does: the parent's connection and lock are not its own."""
+        """What a forked child does: the parent's connection is not its own."""
         if self._open is not None:
             _inherited.append(self._open)
         self._open = self._file = None
-        self._lock = threading.RLock()
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import Any
+
+from seewhy.explain.cache_forks import lock_over_forks
 
 
 class Counts:
@@ -17,7 +18,7 @@ class Counts:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = lock_over_forks()
         self._numbers: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
 
