@@ -19,6 +19,7 @@ from cache_writers import write_for_a_while, write_for_ever
 from seewhy.explain.cache_connection import FILE, Connection
 from seewhy.explain.cache_counts import Counts
 from seewhy.explain.cache_store import Store
+from seewhy.values import CacheError
 
 OVERHEAD = 17
 """A key of one letter and a digest of 16 bytes count beside the value."""
@@ -253,6 +254,29 @@ def test_clearing_deletes_damaged_files_that_were_put_aside(store: Store) -> Non
     store.put({"a": b"x"})
     store.clear()
     assert not aside.exists()
+
+
+def test_clearing_deletes_the_file_where_the_database_cannot_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put({"a": b"maps of patients"})
+
+    def full(connection: sqlite3.Connection) -> bool:
+        connection.execute("PRAGMA max_page_count = 1")
+        connection.execute("CREATE TABLE more AS SELECT randomblob(9000000)")
+        return True
+
+    monkeypatch.setattr("seewhy.explain.cache_store._clear", full)
+    store.clear()
+    assert not store.path.exists()
+    assert store.totals() == (0, 0)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(CacheError, match=r"SW-K08.*cannot be deleted \(not yours\)"):
+        store.clear()
+
+
+def refuse(path: Path, missing_ok: bool = False) -> None:
+    raise PermissionError(13, "not yours")
 
 
 def test_a_smaller_limit_makes_room_when_asked_and_makes_no_file(tmp_path: Path) -> None:

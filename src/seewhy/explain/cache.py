@@ -151,7 +151,11 @@ class ExplanationCache:
             self._counts.kept(self._store.put({asking.keys(GIVEN)[0]: packed_array(values)}))
 
     def clear(self) -> None:
-        """Drop every explanation of the folder, also what other processes kept and damaged files put aside."""
+        """Drop every explanation of the folder, also what other processes kept and damaged files put aside.
+
+        Raises:
+            CacheError: ``SW-K08``, where neither the entries nor the file can be deleted.
+        """
         if self._store is not None:
             self._store.clear()
 

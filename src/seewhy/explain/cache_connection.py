@@ -21,6 +21,8 @@ MOMENT: Final = 0.05
 """Seconds to wait where nothing is lost by leaving it."""
 TROUBLE: Final = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 18, 23})
 """SQLite's codes for what is not damage: permissions, busy, memory, read-only, interrupted, disk, full, too large."""
+ENDINGS: Final = ("-wal", "-shm", "")
+"""The log goes first: a new file must never find the old one's."""
 BUSY: Final = frozenset({5, 6})
 SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL, "
@@ -82,10 +84,17 @@ class Connection:
             if ours is not None and ours != _identity(self._path):
                 return "another process has put it aside"
             aside = f"{self._path}.damaged-{time.time_ns()}"
-            for ending in ("-wal", "-shm", ""):  # the log first: a new file must never find the old one's
+            for ending in ENDINGS:
                 with suppress(FileNotFoundError):
                     Path(f"{self._path}{ending}").replace(f"{aside}{ending}")
             return f"it is now {Path(aside).name}"
+
+    def remove(self) -> None:
+        """Delete the file; whoever has it open begins a new one at the next use. Raises ``OSError``."""
+        with self._lock:
+            self.close()
+            for ending in ENDINGS:
+                Path(f"{self._path}{ending}").unlink(missing_ok=True)
 
     def forget(self) -> None:
         """What a forked child does: the parent's connection is not its own."""

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from seewhy.explain.cache_connection import FILE, Connection, impatient, is_trouble, writing
 from seewhy.explain.warning import warn_caller
+from seewhy.values import CacheError
 
 Found = TypeVar("Found")
 AT_ONCE: Final = 32
@@ -56,10 +57,25 @@ class Store:
         return self._tried(_totals, (0, 0))
 
     def clear(self) -> None:
-        """Drop every entry, also the damaged files that were put aside, and give the disk its room back."""
-        self._tried(_clear, None)
-        for aside in self.path.parent.glob(f"{self.path.name}.damaged-*"):
-            aside.unlink(missing_ok=True)
+        """Drop every entry, also the damaged files that were put aside, and give the disk its room back.
+
+        Where the database cannot be written to, as on a full disk, its file is deleted.
+
+        Raises:
+            CacheError: ``SW-K08``, where that is not possible either.
+        """
+        cleared = self.path.exists() and self._tried(_clear, False, quietly=True)
+        try:
+            if not cleared:
+                self._connection.remove()
+            for aside in self.path.parent.glob(f"{self.path.name}.damaged-*"):
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise CacheError(
+                "SW-K08",
+                f"the explanations in {self.path} cannot be deleted ({error.strerror or error})",
+                fix="delete the folder yourself, or get the right to write to it",
+            ) from error
 
     def make_room(self) -> None:
         """Drop what was used longest ago until the limit holds; no file is made where none is."""
@@ -161,11 +177,12 @@ def _totals(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(entries), int(size)
 
 
-def _clear(connection: sqlite3.Connection) -> None:
+def _clear(connection: sqlite3.Connection) -> bool:
     with writing(connection):
         connection.execute("DELETE FROM entries")
     connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return True
 
 
 def _digest(key: str, value: bytes) -> bytes:
