@@ -38,7 +38,8 @@ LARGEST: Final = 20_000
 def save_projection(found: Embeddings, projection: Projection, path: Path | None = None) -> Path:
     """``embeddings/projection_<method>.parquet``: ``record_id``, ``split``, ``x``, ``y``; the facts in its metadata."""
     facts = {**_facts(found), "method": projection.method, "axes": list(projection.axes), **projection.settings}
-    table = projection_table(found.record_ids, found.splits, projection.places.float().numpy(), facts)
+    ids, splits = pa.array(found.record_ids, pa.string()), pa.array(found.splits, pa.string())
+    table = projection_table(ids, splits, projection.places.float().numpy(), facts)
     return _save_table(found, table, f"projection_{projection.method}", path)
 
 

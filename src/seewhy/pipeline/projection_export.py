@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Integer, Num
 from torch import Tensor
 
 from seewhy.data.records import RecordRef
@@ -59,20 +60,23 @@ def principal_table(reader: RunReader, key: str, index: Sequence[RecordRef]) -> 
     """
     principal = principal_of_chunks(lambda: (vectors for _, _, vectors in _chunks(reader, key)), 2)
     axes = axis_names(principal.explained)
+    # as Arrow from the start: the names of many records are several times as much in Python
     ids, splits, places = [], [], []
     for split, names, vectors in _chunks(reader, key):
-        ids += names
-        splits += [split] * len(names)
+        ids.append(pa.array(names, pa.string()))
+        splits.append(pa.repeat(pa.scalar(split, pa.string()), len(names)))
         places.append(principal.project(vectors).float().numpy())
-    order = _order(ids, splits, index)
-    ids, splits = [ids[at] for at in order], [splits[at] for at in order]
-    return projection_table(
-        ids, splits, np.concatenate(places)[order], {"method": "pca", "axes": axes, "layer": key.partition("@")[2]}
+    table = projection_table(
+        pa.concat_arrays(ids),
+        pa.concat_arrays(splits),
+        np.concatenate(places),
+        {"method": "pca", "axes": axes, "layer": key.partition("@")[2]},
     )
+    return table.take(_order(table, index))
 
 
 def projection_table(
-    ids: Sequence[str], splits: Sequence[str], places: Float[np.ndarray, "n k"], facts: Mapping[str, Json]
+    ids: pa.StringArray, splits: pa.StringArray, places: Float[np.ndarray, "n k"], facts: Mapping[str, Json]
 ) -> pa.Table:
     """Columns ``record_id``, ``split``, ``x``, ``y`` and, as the schema's metadata ``seewhy``, the facts as JSON.
 
@@ -83,8 +87,8 @@ def projection_table(
     kept = np.isfinite(places).all(axis=1)
     table = pa.table(
         {
-            "record_id": pa.array([one for one, fine in zip(ids, kept, strict=True) if fine], pa.string()),
-            "split": pa.array([one for one, fine in zip(splits, kept, strict=True) if fine], pa.string()),
+            "record_id": ids.filter(pa.array(kept)),
+            "split": splits.filter(pa.array(kept)),
             "x": pa.array(places[kept, 0], pa.float32()),
             "y": pa.array(second[kept], pa.float32()),
         }
@@ -104,10 +108,12 @@ def axis_names(explained: Sequence[float]) -> list[str]:
     return [*(f"PC {number} ({share})" for number, share in enumerate(shares, 1)), *["none"] * (2 - len(shares))]
 
 
-def _order(ids: Sequence[str], splits: Sequence[str], index: Sequence[RecordRef]) -> list[int]:
+def _order(table: pa.Table, index: Sequence[RecordRef]) -> Integer[np.ndarray, " rows"]:
     """Which row comes first, second, …: splits by name, records by their place in the data set."""
-    place = {ref.record_id: at for at, ref in enumerate(index)}
-    return sorted(range(len(ids)), key=lambda row: (splits[row], place.get(ids[row], len(index))))
+    known = pa.array((ref.record_id for ref in index), pa.string())
+    place = pc.fill_null(pc.index_in(table["record_id"], known), len(index)).to_numpy()
+    split = pc.rank(table["split"], tiebreaker="min").to_numpy()
+    return np.lexsort((place, split))
 
 
 def _chunks(reader: RunReader, key: str) -> Iterator[tuple[str, list[str], Num[Tensor, "m d"]]]:
