@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from seewhy.values import ConfigError
+
 FREE_TEXT = {
     "ckpt_path", "output_dir", "record_id", "target_layer", "embedding_layer", "data.root", "data.path",
     "data.manifest", "data.annotations", "paths.artifact_dir", "paths.data_dir",
@@ -15,6 +17,10 @@ OPEN = ("model.kwargs.", "metrics.settings.", "metrics.settings=")
 """What goes to a library, a method or a metric as it is: any key may be set here without Hydra's ``+``."""
 
 _MULTIRUN = ("-m", "--multirun")
+_TASKS = {
+    "run": ("-r", "--run"), "multirun": _MULTIRUN, "cfg": ("-c", "--cfg"), "info": ("-i", "--info"),
+    "shell-completion": ("-sc", "--shell-completion"),
+}  # fmt: skip
 _CONFIG_DIR = ("--config-dir", "-cd")
 
 
@@ -95,6 +101,20 @@ def options_first(words: Sequence[str]) -> list[str]:
         value = before.startswith("-") and "=" not in before and "=" not in word and not word.startswith("~")
         (options if value or word.startswith("-") else settings).append(word)
     return [*options, *settings]
+
+
+def require_one_task(words: Sequence[str]) -> None:
+    """Refuse several of Hydra's tasks in one command, which Hydra answers with a bare ``ValueError``.
+
+    Raises ``ConfigError`` SW-F33.
+    """
+    found = {long: word for word in words for long, names in _TASKS.items() if word.partition("=")[0] in names}
+    if len(found) > 1:
+        raise ConfigError(
+            "SW-F33",
+            f"{' and '.join(found.values())} cannot be asked together",
+            fix="leave out one of them: --cfg and --info show a single configuration, without -m",
+        )
 
 
 def take_config_dir(words: Sequence[str]) -> tuple[list[str], str | None]:

@@ -24,12 +24,7 @@ def explained(error: Exception, folder: Path | None) -> ConfigError:
     """A Hydra or OmegaConf error as a ``ConfigError`` that names what to write; ``folder`` is the user's own."""
     text = str(error).strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.partition("/")
-        options = options_of(group, folder)
-        return ConfigError(
-            "SW-F29", f"there is no {group} {name!r}; there are {', '.join(options)}", near=nearest(name, options),
-            fix=f"put your own into configs/{group}/NAME.yaml, or name its folder with --config-dir",
-        )  # fmt: skip
+        return _absent(error.missing_cfg_file, folder)
     if match := _NO_SUCH_KEY.search(text):
         key = match.group(1) or match.group(2)
         known = known_keys()
@@ -42,6 +37,24 @@ def explained(error: Exception, folder: Path | None) -> ConfigError:
     return ConfigError(
         "SW-F30", f"the configuration cannot be composed: {text}", fix="generate_artifacts --cfg job --resolve shows it"
     )
+
+
+def _absent(file: str, folder: Path | None) -> ConfigError:
+    """A file that was named and is in neither folder, nor in a plugin of Hydra."""
+    group, _, name = file.partition("/")
+    if group == "hydra":
+        return ConfigError(
+            "SW-F29", f"no plugin of Hydra that is installed here has {file}",
+            fix=f"install the one that has it (pip install hydra-submitit-launcher for submitit_slurm), or leave "
+            f"{file.rpartition('/')[0]} out",
+        )  # fmt: skip
+    options = options_of(group, folder) if name else []
+    if not options:
+        return ConfigError("SW-F29", f"there is no configuration {file!r}", fix="name an experiment: experiment=NAME")
+    return ConfigError(
+        "SW-F29", f"there is no {group} {name!r}; there are {', '.join(options)}", near=nearest(name, options),
+        fix=f"put your own into configs/{group}/NAME.yaml, or name its folder with --config-dir",
+    )  # fmt: skip
 
 
 def require_given(config: DictConfig) -> None:

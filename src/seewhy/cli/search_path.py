@@ -14,6 +14,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from seewhy.cli.user_file import require_settings, told
 from seewhy.values import ConfigError
 
 USER_FOLDER = "SEEWHY_CONFIG_DIR"
@@ -33,7 +34,10 @@ class UserConfigSource(FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """A file as Hydra expects it."""
-        result = super().load_config(config_path)
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        with told(file):
+            result = super().load_config(config_path)
+        require_settings(result.config, file)
         if config_path.startswith("experiment/") and isinstance(result.config, DictConfig):
             result.header.setdefault("package", "_global_")
             result.header["package"] = result.header["package"] or "_global_"
@@ -57,7 +61,7 @@ def _absolute(entry: Any) -> Any:
 
 def _absolute_group(written: str) -> str:
     group = written.removeprefix("override ").lstrip("/")
-    return f"override /{group}" if group in GROUPS else written
+    return f"override /{group}" if group in GROUPS or group.startswith("hydra/") else written
 
 
 def _is_override(entry: Any) -> bool:
