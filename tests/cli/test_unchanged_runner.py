@@ -35,6 +35,7 @@ def unchanged(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("runner=spark", "SW-Y07"),
         ("+ray.worker=2", "SW-Y08"),
+        ("ray.workers=2", "SW-Y11"),
         ("runner=ray ray.workers=0", "SW-Y06"),
         ("runner=ray ray.num_cpus=nan", "SW-Y06"),
         ("runner=ray ray.address=nonsense", "SW-Y01"),
@@ -55,7 +56,7 @@ def test_on_an_unchanged_run_no_cluster_is_asked(command: Command) -> None:
     ("config", "given"),
     [
         ({}, None),
-        ({"runner": "local", "ray": {"workers": 2}}, None),
+        ({"runner": "local", "ray": {"address": None, "workers": None, "num_cpus": 1, "num_gpus": None}}, None),
         ({"runner": "ray"}, {}),
         ({"runner": "ray", "ray": {"workers": 2, "num_gpus": None}}, {"workers": 2}),
         ({"runner": "ray", "accelerator": "cpu"}, {"num_gpus": 0}),
@@ -63,6 +64,20 @@ def test_on_an_unchanged_run_no_cluster_is_asked(command: Command) -> None:
 )
 def test_what_ray_is_told(config: dict[str, object], given: dict[str, object] | None) -> None:
     assert runner.ray_settings(config) == given
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"address": "head:6379"}, "ray.address=head:6379 has no effect with runner=local"),
+        ({"workers": 2, "num_cpus": 4}, "ray.workers=2, ray.num_cpus=4 have no effect with runner=local"),
+    ],
+)
+def test_settings_of_ray_without_ray_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ClusterError) as refusal:
+        runner.ray_settings({"ray": {"num_cpus": 1, **settings}})
+    assert (refusal.value.code, refusal.value.message) == ("SW-Y11", said)
+    assert "add runner=ray" in str(refusal.value)
 
 
 def test_settings_that_are_no_mapping_are_refused() -> None:

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seewhy.cli.arguments import as_typed, options_first, quoted, take_config_dir
+from seewhy.cli.arguments import as_typed, options_first, quoted, require_one_task, take_config_dir
 from seewhy.cli.hydra_errors import explained, require_given
 from seewhy.cli.outcome import show_outcome
 from seewhy.cli.runner import ray_settings
@@ -50,6 +50,7 @@ def generate_artifacts(words: Sequence[str]) -> int:
     folder: Path | None = None
     try:
         rest, asked_folder = take_config_dir(words)
+        require_one_task(rest)
         folder = user_folder(asked_folder)
         with tempfile.TemporaryDirectory() as scratch:  # a sweep leaves its multirun.yaml there, not beside the user
             words = [*options_first(quoted(rest)), f"hydra.sweep.dir='{scratch}'"]
@@ -115,21 +116,18 @@ def run_request(
 
     ``standing`` is what it depends on, as it was before: kept, so that the same command finds nothing to do.
     """
-    from seewhy.cli.runner import runner_of
-    from seewhy.cli.schema import request_of
+    from seewhy.cli.refused_early import require_possible
 
-    request, runner = request_of(config), runner_of(config)
-
-    from seewhy.pipeline.remote_output import output_address, require_usable
-
-    if (address := output_address(request.output_dir)) is not None:
-        require_usable(address)
+    require_possible(config)
 
     from seewhy.cli.build import build_dataset, build_loaded_model
     from seewhy.cli.grade_table import grade_lines
     from seewhy.cli.progress import Watcher, outcome_of
+    from seewhy.cli.runner import runner_of
+    from seewhy.cli.schema import request_of
     from seewhy.pipeline.run import run
 
+    request, runner = request_of(config), runner_of(config)
     built, report = build_loaded_model(request)
     console.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
     dataset = build_dataset(request, built.preprocessing)

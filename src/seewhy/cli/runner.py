@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from seewhy.pipeline.runners import Runner
 
 RUNNERS: Final = ("local", "ray")
-RAY_SETTINGS: Final = ("address", "workers", "num_cpus", "num_gpus")
+RAY_SETTINGS: Final = {"address": None, "workers": None, "num_cpus": 1, "num_gpus": None}
+"""By name, as they are where nobody says."""
 WORKER_PARTS: Final = "seewhy.cli.worker_parts:parts"
 
 
@@ -35,7 +36,7 @@ def ray_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
     Raises:
         ClusterError: ``SW-Y07`` no such runner, ``SW-Y08`` no such setting, ``SW-Y06`` an amount that is none,
-            ``SW-Y01`` an address of no known form.
+            ``SW-Y01`` an address of no known form, ``SW-Y11`` settings for Ray where this process computes.
     """
     name, settings = config.get("runner", "local"), config.get("ray", {})
     if name not in RUNNERS:
@@ -45,6 +46,7 @@ def ray_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
         )  # fmt: skip
     _check_names(settings)
     if name == "local":
+        _require_effect(settings)
         return None
     from seewhy.pipeline.cluster_address import asked_address
     from seewhy.pipeline.ray_options import check_amounts
@@ -69,6 +71,15 @@ def _check_names(settings: object) -> None:
     address = settings.get("address")
     if address is not None and not isinstance(address, str):
         raise _wrong("SW-Y08", f"ray.address must be a text, got {address!r}", fix="write ray.address=HOST:6379")
+
+
+def _require_effect(settings: Mapping[str, Any]) -> None:
+    if said := [key for key, usual in RAY_SETTINGS.items() if settings.get(key) not in (None, usual)]:
+        names = ", ".join(f"ray.{key}={settings[key]}" for key in said)
+        raise _wrong(
+            "SW-Y11", f"{names} {'has' if len(said) == 1 else 'have'} no effect with runner=local",
+            fix=f"add runner=ray, or set {' '.join(f'ray.{key}=null' for key in said)}",
+        )  # fmt: skip
 
 
 def _wrong(code: str, message: str, *, fix: str, near: Any = ()) -> ClusterError:

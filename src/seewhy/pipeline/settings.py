@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from seewhy.models.adapter import Precision
 from seewhy.pipeline.grading_settings import Grading
+from seewhy.pipeline.render_setting import Render, require_render
 from seewhy.store.part import Part, part_of
 from seewhy.targets import check_class
 from seewhy.values import ConfigError, TargetError, nearest
@@ -18,7 +19,6 @@ BEST_CLASSES = 5
 
 Chosen = Literal["auto", "all", "predicted"]
 Classes = Chosen | tuple[int | str, ...]
-Render = Literal["all", "sample", "none"]
 EXPLAINED_TOGETHER, GRADED_TOGETHER = 256, 8
 """Records committed together where nobody says."""
 _KINDS = ("generate_embeddings", "generate_gradcam", "generate_attention", "generate_metrics")
@@ -108,13 +108,7 @@ class Settings:
         if self.max_records is not None:
             _at_least("max_records", self.max_records, 1)
         _at_least("render_sample", self.render_sample, 1)
-        if self.render not in get_args(Render):
-            raise ConfigError(
-                "SW-F330",
-                f"render must be one of {', '.join(get_args(Render))}, got {self.render!r}",
-                near=nearest(str(self.render), get_args(Render)),
-                fix="set render to one of these",
-            )
+        require_render(self.render)
         self._check_lists()
         if self.precision not in get_args(Precision):
             raise ConfigError(
