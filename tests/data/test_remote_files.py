@@ -100,6 +100,21 @@ def test_a_manifest_in_a_store_names_no_file_of_this_machine(tmp_path: Path) -> 
     assert caught.value.code == "SW-D05"
 
 
+@pytest.mark.parametrize("table", ["set//dir/list.csv", "set//list.csv"])
+def test_a_folder_with_an_empty_name_is_kept_as_the_store_has_it(table: str) -> None:
+    put("set//dir", {"one.png": png(1)})
+    put("set/", {"two.png": png(2)})
+    put("set", {"two.png": png(3), "dir/one.png": png(4)})
+    folder, _, _ = table.rpartition("/")
+    cells = ("one.png", "../two.png") if folder == "set//dir" else ("dir/one.png", "two.png")
+    put(folder, {"list.csv": "\n".join(("id,path", *(f"{cell[-7:-4]},{cell}" for cell in cells))).encode()})
+    dataset = Manifest(f"memory://{table}", size=8)
+    for record_id, seed in (("one", 1), ("two", 2)):
+        wanted = ImageFolder(put(f"alone{seed}", {"x.png": png(seed)}), 8).read(0)
+        position = [entry.record_id for entry in dataset.index()].index(record_id)
+        assert torch.equal(dataset.read(position).inputs["image"], wanted.inputs["image"])
+
+
 def test_several_inputs(tmp_path: Path) -> None:
     files = {
         f"{name}/{split}/x/{i}.png": png(i) for name in ("left", "right") for i, split in enumerate(("train", "val"))

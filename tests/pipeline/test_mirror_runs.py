@@ -238,6 +238,8 @@ def test_file_addresses_are_paths(tmp_path: Path, whole: dict[str, bytes]) -> No
         ("s3://me:secret@bucket/run", "SW-S50"),
         ("s3://", "SW-S50"),
         ("s3://bucket/../../run", "SW-S50"),
+        ("memory://bucket//run", "SW-S50"),
+        ("memory://bucket/./run", "SW-S50"),
     ],
 )
 def test_addresses_that_are_none_are_refused_without_their_secrets(url: str, code: str) -> None:

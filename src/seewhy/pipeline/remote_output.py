@@ -71,7 +71,7 @@ def told(kept: Path | None = None) -> Iterator[None]:
 def output_address(output_dir: str | os.PathLike[str]) -> Address | None:
     """The address of an output directory in a store, None for one on this machine.
 
-    Raises ``StoreError`` SW-S50 for an address that is none, also one with ``..`` in it.
+    Raises ``StoreError`` SW-S50 for an address that is none, also one with ``..``, ``.`` or ``//`` in it.
 
     Example:
         >>> str(output_address("s3://bucket/run")), output_address("artifacts")
@@ -79,9 +79,12 @@ def output_address(output_dir: str | os.PathLike[str]) -> Address | None:
     """
     with told():
         address = address_of(output_dir)
-    if address is not None and ".." in address.path.split("/"):
+    if address is not None and (names := {"", ".", ".."}.intersection(address.path.split("/")[1:])):
+        written = max(names) or "//"
         raise StoreError(
-            "SW-S50", f"{address} has .. in it, which no store resolves", fix="write where the run lies, without .."
+            "SW-S50",
+            f"{address} has {written} in it, which one store resolves and another does not",
+            fix=f"write where the run lies, without {written}",
         )
     return address
 

@@ -43,20 +43,23 @@ class Address:
     @property
     def parent(self) -> Address:
         """The folder it lies in."""
-        return Address(self.protocol, posixpath.dirname(_without_query(self.protocol, self.path).rstrip("/")))
+        above, _, _ = _without_query(self.protocol, self.path).rstrip("/").rpartition("/")
+        return Address(self.protocol, above)
 
     def __truediv__(self, relative: str | os.PathLike[str]) -> Address:
-        """What lies below, with ``..`` resolved. ``RemoteError`` for a path that leaves the store or bucket."""
-        start, _, above = self.path.partition("/")
-        joined = posixpath.normpath(posixpath.join("/", above, os.fspath(relative)))
-        climbs = posixpath.normpath(posixpath.join(above, os.fspath(relative))).startswith("..")
-        if climbs or os.fspath(relative).startswith("/") or "\0" in os.fspath(relative):
+        """What lies below, with the ``..`` of ``relative`` resolved; the address itself stays as it was written, since
+        stores tell ``a//b`` from ``a/b``. ``RemoteError`` for a path that leaves the store or bucket."""
+        start, *above = self.path.split("/")
+        text = os.fspath(relative)
+        names = [name for name in posixpath.normpath(text).split("/") if name != "."]
+        climbs = names.count("..")  # all of them come first
+        if climbs > len(above) or text.startswith("/") or "\0" in text:
             raise RemoteError(
                 "address",
-                f"{os.fspath(relative)!r} does not lie below {self}",
+                f"{text!r} does not lie below {self}",
                 fix="write a path below it, or an address",
             )
-        return Address(self.protocol, f"{start}{joined}" if joined != "/" else start)
+        return Address(self.protocol, "/".join([start, *above[: len(above) - climbs], *names[climbs:]]))
 
     def __str__(self) -> str:
         return f"{self.protocol}://{shown_path(self.protocol, self.path)}"
