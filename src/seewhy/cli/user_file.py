@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seewhy.values import ConfigError
@@ -33,7 +33,7 @@ def told(file: Path) -> Iterator[None]:
         raise _wrong(str(file), _first_line(error)) from error
 
 
-def require_settings(config: DictConfig | ListConfig, file: Path) -> None:
+def require_settings(config: Container, file: Path) -> None:
     """Refuse a file that holds no settings by name, or whose ``defaults`` are no list of groups and their options.
 
     Raises ``ConfigError`` SW-F32.
