@@ -188,6 +188,7 @@ def test_what_cannot_be_used_is_refused(cache: ExplanationCache, tmp_path: Path)
         ("SW-K05", lambda: cache.put(SQUARE, "gradcam", "heat", model=Scaled())),
         ("SW-K05", lambda: cache.put(SQUARE, "gradcam", np.array(["a"]), model=Scaled())),
         ("SW-K06", lambda: GradCAM(Scaled(), cache=tmp_path)),
+        ("SW-K06", lambda: GradCAM(Scaled(), cache=ExplanationCache)),
         *(("SW-K07", lambda given=given: ExplanationCache(given)) for given in (None, 5, "", "a\0b", b"bytes")),
     ]
     for code, call in wrong:

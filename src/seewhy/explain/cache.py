@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.explain.cache_arguments import asked_by_hand, folder_named, require_folder, require_numbers, require_size
-from seewhy.explain.cache_asking import Asking
-from seewhy.explain.cache_canonical import CannotBeKeyedError
 from seewhy.explain.cache_counts import Counts
-from seewhy.explain.cache_entry import packed, packed_array, unpacked, unpacked_array
+from seewhy.explain.cache_entry import packed_array, unpacked_array
+from seewhy.explain.cache_shelf import ANSWER, Shelf, explanation_of
 from seewhy.explain.cache_store import Store
-from seewhy.explain.explained import Explained
-from seewhy.explain.head import require_names
-from seewhy.explain.prepared import ImageLike, Prepared
-from seewhy.methods.ask import Asked
+from seewhy.explain.prepared import ImageLike
 
 if TYPE_CHECKING:
     from seewhy.explain.explainer import Explainer
 
 MEGABYTE: Final = 1 << 20
-ANSWER, GIVEN = "answer", "given"
-"""Kinds of entries: what an explainer computed, and what was put by hand."""
+GIVEN: Final = "given"
+"""The kind of entries that were put by hand."""
 Array = NDArray[Any]
-Ask = Callable[[Sequence[Prepared], Sequence[Any]], list[Explained]]
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What was there of some images, by number: ``asking`` is None where the cache is passed by."""
-
-    asking: Asking | None = None
-    found: Mapping[int, Explained] = field(default_factory=dict)
 
 
 class ExplanationCache:
@@ -102,6 +86,7 @@ class ExplanationCache:
             require_folder(self.cache_dir)
             self._store = Store(self.cache_dir.absolute(), int(self.max_size_mb * MEGABYTE))
             self._store.make_room()
+        self.shelf = Shelf(self._store, self._counts)
 
     def get(self, image: ImageLike, method: str | Explainer, target_class: Any = None, **others: Any) -> Array | None:
         """The explanation of an image, or None: what :meth:`put` was given, else the heat map an explainer kept.
@@ -120,7 +105,7 @@ class ExplanationCache:
         if self._store is None:
             return None
         explainer, asked, prepared, classes = asked_by_hand(image, method, target_class, others)
-        asking = self._asking(explainer, asked, prepared, classes)
+        asking = self.shelf.asking(explainer, asked, prepared, classes)
         if asking is None:
             return None
         (given,), (kept,) = asking.keys(GIVEN), asking.keys(ANSWER)
@@ -128,7 +113,9 @@ class ExplanationCache:
         self._counts.looked(hits=len(stored), misses=1 - len(stored))
         if given in stored:
             return unpacked_array(stored[given])
-        return _explained(explainer, asked, stored[kept], prepared[0], asking.before.device).heat if stored else None
+        if kept not in stored:
+            return None
+        return explanation_of(explainer, asked, stored[kept], prepared[0], asking.before.device).heat
 
     def put(
         self,
@@ -146,7 +133,7 @@ class ExplanationCache:
         values = require_numbers(explanation)
         if self._store is None:
             return
-        asking = self._asking(*asked_by_hand(image, method, target_class, others))
+        asking = self.shelf.asking(*asked_by_hand(image, method, target_class, others))
         if asking is not None:
             self._counts.kept(self._store.put({asking.keys(GIVEN)[0]: packed_array(values)}))
 
@@ -177,70 +164,6 @@ class ExplanationCache:
             "damaged": self._store.damaged if self._store is not None else 0,
         }
 
-    def answers(
-        self,
-        explainer: Explainer,
-        asked: Asked,
-        prepared: Sequence[Prepared],
-        classes: Sequence[Any],
-        ask: Ask,
-    ) -> list[Explained]:
-        """The answer for each image, in their order: those that are there, and for the others what ``ask`` computes."""
-        looked = self.look(explainer, asked, prepared, classes)
-        missing = [row for row in range(len(prepared)) if row not in looked.found]
-        computed = ask([prepared[row] for row in missing], [classes[row] for row in missing]) if missing else []
-        fresh = dict(zip(missing, computed, strict=True))
-        self.keep(looked, asked, fresh)
-        return [looked.found[row] if row in looked.found else fresh[row] for row in range(len(prepared))]
-
-    def look(
-        self,
-        explainer: Explainer,
-        asked: Asked,
-        prepared: Sequence[Prepared],
-        classes: Sequence[Any],
-    ) -> Looked:
-        """The answers that are there, by the images' numbers."""
-        asking = None if self._store is None else self._asking(explainer, asked, prepared, classes)
-        if asking is None or self._store is None:
-            return Looked()
-        keys = asking.keys(ANSWER)
-        stored = self._store.get(keys)
-        found = {
-            row: _explained(explainer, asked, stored[key], prepared[row], asking.before.device)
-            for row, key in enumerate(keys)
-            if key in stored
-        }
-        self._counts.looked(hits=len(found), misses=len(keys) - len(found))
-        return Looked(asking, found)
-
-    def keep(self, looked: Looked, asked: Asked, computed: Mapping[int, Explained]) -> None:
-        """Keep what was computed, unless the model was changed meanwhile."""
-        if looked.asking is None or self._store is None or not computed:
-            return
-        try:
-            looked.asking.require_unchanged()
-            keys = looked.asking.keys(ANSWER)
-            entries = {keys[row]: packed(found, asked) for row, found in computed.items()}
-        except CannotBeKeyedError as reason:
-            self._counts.passed_by(str(reason), len(computed))
-        else:
-            self._counts.kept(self._store.put(entries))
-
-    def _asking(
-        self,
-        explainer: Explainer,
-        asked: Asked,
-        prepared: Sequence[Prepared],
-        classes: Sequence[Any],
-    ) -> Asking | None:
-        """The question with its keys; None, and counted, where the cache is to be passed by."""
-        try:
-            return Asking.of(explainer, asked, prepared, classes)
-        except CannotBeKeyedError as reason:
-            self._counts.passed_by(str(reason), len(prepared))
-            return None
-
     def close(self) -> None:
         """Let the file go; the cache opens it again when it is used."""
         if self._store is not None:
@@ -258,12 +181,3 @@ class ExplanationCache:
 
     def __repr__(self) -> str:
         return f"ExplanationCache({str(self.cache_dir)!r}, max_size_mb={self.max_size_mb:g}, enabled={self.enabled})"
-
-
-def _explained(
-    explainer: Explainer, asked: Asked, stored: bytes, prepared: Prepared, device: torch.device
-) -> Explained:
-    """A stored answer; names of classes are no part of its key, so that they are checked as they would be."""
-    found = unpacked(stored, prepared, asked, device)
-    require_names(found.head.outputs, explainer.class_names)
-    return found

@@ -94,7 +94,11 @@ def require_numbers(explanation: Any) -> NDArray[Any]:
 
 def require_cache(cache: Any) -> None:
     """Raise ``CacheError`` SW-K06 for what is no cache."""
-    if cache is not None and not all(hasattr(cache, name) for name in ("answers", "look", "keep")):
+    if cache is None:
+        return
+    from seewhy.explain.cache import ExplanationCache
+
+    if not isinstance(cache, ExplanationCache):
         raise CacheError(
             "SW-K06",
             f"cache must be a seewhy.ExplanationCache, got {type(cache).__name__}",

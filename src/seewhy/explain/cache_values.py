@@ -78,8 +78,10 @@ class Tokens:
 
     def _of_numbers(self, value: Tensor | NDArray[Any] | np.generic, deep: int) -> str:
         """Tensors and arrays; of classes derived from them, and of those that more was hung on, that too."""
-        tensor = isinstance(value, Tensor)
-        text = f"tensor{content_of_tensor(value)}" if tensor else f"array{content_of_array(np.asarray(value))}"
+        if isinstance(value, Tensor):
+            text = f"tensor{content_of_tensor(value)}"
+        else:
+            text = f"array{content_of_array(np.asarray(value))}"
         plain = type(value) in (Tensor, nn.Parameter, np.ndarray) or isinstance(value, np.generic)
         held = getattr(value, "__dict__", None)
         if plain and not held:

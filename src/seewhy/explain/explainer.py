@@ -220,7 +220,7 @@ class Explainer:
         ask = partial(self._explain_prepared, asked)
         if self.cache is None:
             return ask(prepared, classes)
-        return self.cache.answers(self, asked, prepared, classes, ask)
+        return self.cache.shelf.answers(self, asked, prepared, classes, ask)
 
     def _explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
         kinds = [(*one.pixels.shape, chosen is None) for one, chosen in zip(prepared, classes, strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from seewhy.core import Explanation
 from seewhy.explain.answering import Answer, ListeningProbe
-from seewhy.explain.cache import Looked
+from seewhy.explain.cache_shelf import Looked
 from seewhy.explain.class_choice import class_list
 from seewhy.explain.explained import Explained, each_record
 from seewhy.explain.explainer import Explainer
@@ -30,7 +30,7 @@ def explained_together(
     prepared = prepare(image, first.recipe, first.study.dtype)
     classes = class_list(target_class, 1, first.class_names)
     looked = {
-        name: Looked() if one.cache is None else one.cache.look(one, one.asked({}), [prepared], classes)
+        name: Looked() if one.cache is None else one.cache.shelf.look(one, one.asked({}), [prepared], classes)
         for name, one in explainers.items()
     }
     missing = {name: one for name, one in explainers.items() if not looked[name].found}
@@ -40,7 +40,7 @@ def explained_together(
     for name, explainer in missing.items():
         answer = found[name]
         if explainer.cache is not None and isinstance(answer, Explained):
-            explainer.cache.keep(looked[name], explainer.asked({}), {0: answer})
+            explainer.cache.shelf.keep(looked[name], explainer.asked({}), {0: answer})
     return {name: found[name] for name in explainers}
 
 
