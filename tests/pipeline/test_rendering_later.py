@@ -22,6 +22,7 @@ from seewhy.store.additions import adding_to
 from seewhy.store.picture_tables import KIND
 from seewhy.store.remakable import write_remakable
 from seewhy.store.run_reader import RunReader
+from seewhy.store.shards import Shard
 from seewhy.store.verify import verify
 from seewhy.values import ConfigError
 
@@ -166,6 +167,42 @@ def test_what_is_deleted_is_drawn_again_and_listed_as_it_lies(whole: Path, tmp_p
     assert {finding.problem for finding in verify(root)} == {"missing"}
     assert draw(root).records == 6
     assert verify(root) == []
+
+
+def test_a_lacking_picture_drawn_over_a_preview_leaves_the_others_of_its_record(whole: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "run"))
+    (root / "gradcam/r01/class_0.png").unlink()
+    done = draw(root)
+    assert (done.records, done.pictures) == (1, 1)
+    drawn, right = pngs(root), pngs(whole)
+    assert {name for name in right if drawn[name] != right[name]} == {"gradcam/r01/class_0.png"}
+    assert verify(root) == []
+    assert draw(root, Pictures([*ids(4), "A", "a"])).pictures == 1
+    assert pngs(root) == right
+
+
+def test_the_page_of_several_inputs_is_made_again(tmp_path: Path) -> None:
+    data = Named(ids(2), SHAPES)
+    seewhy.run(TwoGaps(), data, tmp_path / "run", generate_report=False, target_classes=[0])
+    before = pngs(tmp_path / "run")
+    (tmp_path / "run/gradcam/r01/class_0.png").unlink()
+    assert [finding.path for finding in verify(tmp_path / "run")] == ["gradcam/r01/class_0.png"]
+    assert draw(tmp_path / "run", data).pictures == 1
+    assert pngs(tmp_path / "run") == before
+    assert verify(tmp_path / "run") == []
+
+
+def test_shards_without_a_chosen_record_are_not_decoded(undrawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    group = Shard.group
+
+    def counted(shard: Shard, *given: Any, **named: Any) -> Any:
+        decoded.append(shard.path.name)
+        return group(shard, *given, **named)
+
+    monkeypatch.setattr(Shard, "group", counted)
+    assert draw(undrawn, Pictures([*ids(4), "A", "a"]), chosen={"a"}.__contains__).records == 1
+    assert decoded == ["test-00001.parquet"]
 
 
 def test_a_record_whose_content_changed_is_told_and_keeps_no_other_from_it(undrawn: Path) -> None:

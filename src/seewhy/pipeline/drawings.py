@@ -63,6 +63,11 @@ class MapsDrawing:
             stems = [self.input_stem(one, file_name, chosen) for one in self.maps] if self.several else []
             yield from (f"{stem}.png" for stem in stems or [self.stem(file_name, chosen)])
 
+    def further(self, file_name: str, asked: Classes) -> Iterator[str]:
+        """What there may be beside them: the page of several inputs, the map of a volume as a volume."""
+        for chosen in self.classes_in(asked):
+            yield f"{self.stem(file_name, chosen)}{'.png' if self.several else '.nii.gz'}"
+
 
 @dataclass(frozen=True)
 class SheetDrawing:
@@ -87,6 +92,11 @@ class SheetDrawing:
         del asked
         of_input = f"/{safe_name(self.input_name)}" if self.several else ""
         yield f"attention_maps/{file_name}{of_input}_attention{self.suffix}.png"
+
+    def further(self, file_name: str, asked: Classes) -> Iterator[str]:
+        """There is nothing beside it."""
+        del file_name, asked
+        yield from ()
 
 
 Drawing: TypeAlias = MapsDrawing | SheetDrawing

@@ -14,14 +14,14 @@ from typing import Final
 from seewhy.data.batching import reason_of
 from seewhy.pipeline.about import ABOUT, CROWDED, DRAWINGS
 from seewhy.pipeline.drawings import Classes, Drawing, MapsDrawing, drawable, from_json
+from seewhy.pipeline.lacking import Lacking, Present
 from seewhy.pipeline.map_volume import can_write_volumes
 from seewhy.pipeline.picture_shelf import Keep, Shelf
 from seewhy.pipeline.pictures import Brush, Shown, WriteFile
 from seewhy.pipeline.rendering_ground import Ground, Grounds
 from seewhy.render.errors import RenderError
-from seewhy.store.ledger import Answered
 from seewhy.store.names import SafeNames
-from seewhy.store.run_reader import Listed, RunReader
+from seewhy.store.run_reader import RunReader
 from seewhy.values import Answer, Artifact, RecordRow, StoreError
 
 MOST_WAITING: Final = 32
@@ -153,9 +153,8 @@ class Rendering:
         shelf: Shelf | None = None
         waiting: deque[_Drawn] = deque()
         try:
-            for shard, at, row in self.reader.placed_rows(split, keys, previews=self.grounds.over == "preview"):
-                if row.record_id not in lacking:
-                    continue
+            previews = self.grounds.over == "preview"
+            for shard, at, row in self.reader.placed_rows(split, keys, previews=previews, records=lacking.keys()):
                 if stop() or (
                     wish.limit is not None and done.records + len(done.failures) + len(waiting) >= wish.limit
                 ):
@@ -164,41 +163,43 @@ class Rendering:
                 if shelf is None or shelf.shard != shard:
                     self._finish(waiting, shelf, done, advanced)
                     shelf = Shelf(self.reader, shard, self.keep)
-                self._begin(row, at, wish, threads, waiting, done)
+                self._begin(row, at, wish, lacking[row.record_id], threads, waiting, done)
                 while len(waiting) > MOST_WAITING:
                     self._take(waiting.popleft(), shelf, done, advanced)
         finally:
             self._finish(waiting, shelf, done, advanced)
 
-    def lacking(self, split: str, wish: Wish) -> set[str]:
-        """The records of a split that lack a picture which is wished for, told without reading a map."""
+    def lacking(self, split: str, wish: Wish) -> Lacking:
+        """The records of a split that lack a picture which is wished for."""
         drawings = wish.narrowed(self.drawable.drawings)
-        return {
-            record_id
-            for record_id, known, files in self.reader.listed(split)
-            if wish.chosen(record_id) and self._lacks(record_id, known, files, drawings, wish)
-        }
-
-    def _lacks(self, record_id: str, known: Answered, files: Listed, drawings: Sequence[Drawing], wish: Wish) -> bool:
-        asked = wish.asked(known.questions)
-        name = self.drawable.names[record_id]
-        wanted = [path for drawing in drawable(drawings, asked) for path in drawing.paths(name, asked)]
-        return any(path not in files or self._is_to_be_redrawn(path, *files[path]) for path in wanted)
-
-    def _is_to_be_redrawn(self, path: str, size: int, over_preview: bool) -> bool:
-        return (over_preview and self.grounds.over == "data") or not _lies(self.reader.root / path, size)
+        of_data = self.grounds.over == "data"
+        present = Present(self.reader.root, anew=of_data, volumes=of_data and can_write_volumes())
+        found: dict[str, frozenset[str]] = {}
+        for record_id, known, files in self.reader.listed(split):
+            if wish.chosen(record_id):
+                name, asked = self.drawable.names[record_id], wish.asked(known.questions)
+                if (kept := present.kept(drawings, name, asked, files)) is not None:
+                    found[record_id] = kept
+        return found
 
     def _begin(
-        self, row: RecordRow, at: int, wish: Wish, threads: ThreadPoolExecutor, waiting: deque[_Drawn], done: Rendered
+        self,
+        row: RecordRow,
+        at: int,
+        wish: Wish,
+        kept: frozenset[str],
+        threads: ThreadPoolExecutor,
+        waiting: deque[_Drawn],
+        done: Rendered,
     ) -> None:
         try:
             ground = self.grounds.of(row)
         except Exception as error:  # noqa: BLE001  the record boundary: one that cannot be read is told of
             done.failures.append((row.record_id, reason_of(error)))
             return
-        waiting.append(_Drawn(at, row.record_id, threads.submit(self._draw, row, ground, wish)))
+        waiting.append(_Drawn(at, row.record_id, threads.submit(self._draw, row, ground, wish, kept)))
 
-    def _draw(self, row: RecordRow, ground: Ground, wish: Wish) -> tuple[Artifact, ...]:
+    def _draw(self, row: RecordRow, ground: Ground, wish: Wish, kept: frozenset[str]) -> tuple[Artifact, ...]:
         views, space = ground
         shown = Shown(
             record_id=row.record_id,
@@ -214,7 +215,9 @@ class Rendering:
         answers = wish.answers(row.answers)
         drawings = drawable(wish.narrowed(self.drawable.drawings), {key: one.classes for key, one in answers.items()})
         drawn = Brush(self.drawable.class_names, can_write_volumes()).draw(views(), shown, drawings, answers)
-        return tuple(self.write(path, data, kind=kind, record_id=row.record_id) for path, data, kind in drawn)
+        return tuple(
+            self.write(path, data, kind=kind, record_id=row.record_id) for path, data, kind in drawn if path not in kept
+        )
 
     def _finish(
         self, waiting: deque[_Drawn], shelf: Shelf | None, done: Rendered, advanced: Callable[[int], None]
@@ -239,10 +242,3 @@ class Rendering:
         done.records += 1
         done.pictures += len(files)
         advanced(1)
-
-
-def _lies(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False

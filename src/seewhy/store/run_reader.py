@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,17 @@ class RunReader:
             yield row
 
     def placed_rows(
-        self, split: str, questions: Collection[str] | None = None, *, previews: bool = False
+        self,
+        split: str,
+        questions: Collection[str] | None = None,
+        *,
+        previews: bool = False,
+        records: Set[str] | None = None,
     ) -> Iterator[tuple[str, int, RecordRow]]:
-        """As :meth:`rows`, each behind the name of the shard that holds its last row, and that row's number in it."""
+        """As :meth:`rows`, each behind the name of the shard that holds its last row, and that row's number in it.
+
+        With ``records``, of those alone: groups of rows that hold none of them are not decoded.
+        """
         shards = self._shards.get(split, [])
         repeated = _repeated(shards)
         starts = np.cumsum([0, *(shard.rows for shard in shards)])
@@ -146,9 +154,9 @@ class RunReader:
             number, offset = divmod(place - int(starts[shard]), GROUP_ROWS)
             return group(shard, number)[offset]
 
-        for place, row in enumerate(_stream(shards, questions, previews)):
+        for place, row in _stream(shards, questions, previews, records):
             places = repeated.get(row.record_id, [place])
-            if place == places[-1]:
+            if place == places[-1] and (records is None or row.record_id in records):
                 shard = int(np.searchsorted(starts, place, side="right")) - 1
                 name = shards[shard].path.relative_to(self.root).as_posix()
                 yield name, place - int(starts[shard]), merge_rows([*map(fetch, places[:-1]), row])
@@ -159,10 +167,18 @@ def _columns(shard: Shard, *names: str) -> Iterator[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
-def _stream(shards: Sequence[Shard], questions: Collection[str] | None, previews: bool) -> Iterator[RecordRow]:
+def _stream(
+    shards: Sequence[Shard], questions: Collection[str] | None, previews: bool, records: Set[str] | None
+) -> Iterator[tuple[int, RecordRow]]:
+    """The rows, each with its number among all of the split; without groups that hold none of the ``records``."""
+    start = 0
     for shard in shards:
+        ids = None if records is None else _ids(shard)
         for number in range(shard.groups):
-            yield from shard.group(number, questions, previews=previews)
+            first = number * GROUP_ROWS
+            if ids is None or records is None or not records.isdisjoint(ids[first : first + GROUP_ROWS]):
+                yield from enumerate(shard.group(number, questions, previews=previews), start + first)
+        start += shard.rows
 
 
 def _repeated(shards: Sequence[Shard]) -> dict[str, list[int]]:
