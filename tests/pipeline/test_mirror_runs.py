@@ -17,6 +17,7 @@ from seewhy.pipeline.remote_output import fetch_run, output_address, staging_of
 from seewhy.remote import stores
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.folder_store import FolderStore
+from seewhy.store.lock import DirectoryLock
 from seewhy.values import SeewhyError
 
 URL = "memory://bucket/run"
@@ -224,6 +225,65 @@ def test_a_fetched_run_is_the_run_and_fetching_again_is_nothing(whole: dict[str,
     assert fetch_run(address, tmp_path / "here") == len(whole)
     assert snapshot(tmp_path / "here") == whole
     assert seewhy.verify(tmp_path / "here") == []
+
+
+def test_a_directory_of_another_run_is_not_fetched_into(tmp_path: Path) -> None:
+    explain()
+    address = output_address(URL)
+    assert address is not None
+    here = tmp_path / "here"
+    seewhy.run(conv_net(), Pictures(NAMES), here, **{**GIVEN, "seed": 1})
+    before = snapshot(here)
+    with pytest.raises(SeewhyError, match=r"SW-S05.*\n.*seed: 1 -> 0"):
+        fetch_run(address, here)
+    (here / "manifest.json").unlink()
+    with pytest.raises(SeewhyError, match="SW-S05"):
+        fetch_run(address, here)
+    assert snapshot(here) == {name: data for name, data in before.items() if name != "manifest.json"}
+
+
+def test_a_directory_that_holds_more_or_is_held_or_is_none_of_a_run_is_not_fetched_into(tmp_path: Path) -> None:
+    explain(stop=after(1))
+    address = output_address(URL)
+    assert address is not None
+    here = tmp_path / "here"
+    fetch_run(address, here)
+    lock = DirectoryLock(here / ".lock")
+    lock.acquire()
+    with pytest.raises(SeewhyError, match="SW-S04"):
+        fetch_run(address, here)
+    lock.release()
+    explain(str(here))
+    with pytest.raises(SeewhyError, match=r"SW-S05.* such as shards/test-00001"):
+        fetch_run(address, here)
+    (tmp_path / "photos/cats").mkdir(parents=True)
+    (tmp_path / "photos/cats/a.png").write_bytes(b"mine")
+    with pytest.raises(SeewhyError, match=r"SW-S09.* it holds cats"):
+        fetch_run(address, tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "photos").rglob("*")] == ["cats", "a.png"]
+
+
+def test_a_fetch_that_was_killed_goes_on(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain()
+    address = output_address(URL)
+    assert address is not None
+    fetched: list[str] = []
+    fetch = FolderStore.fetch
+
+    def some(folder: FolderStore, name: str, target: Path) -> None:
+        fetched.append(name)
+        if len(fetched) > 6:
+            raise RemoteError("broken", "killed", fix="")
+        fetch(folder, name, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderStore, "fetch", some)
+        with pytest.raises(SeewhyError, match="SW-S55"):
+            fetch_run(address, tmp_path / "here")
+    assert fetch_run(address, tmp_path / "here") > 0
+    assert snapshot(tmp_path / "here") == whole
 
 
 def test_file_addresses_are_paths(tmp_path: Path, whole: dict[str, bytes]) -> None:

@@ -10,7 +10,12 @@ def add_fetch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """The words of the command."""
     parser = commands.add_parser("fetch", help="copy a run from a store (s3://bucket/run) to this machine")
     parser.add_argument("address", metavar="ADDRESS", help="the output_dir of the run, such as s3://bucket/run")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="where to put it; what is there already stays")
+    parser.add_argument(
+        "directory",
+        type=Path,
+        metavar="DIR",
+        help="where to put it: a new directory, or a copy of this run, of which what is there already stays",
+    )
 
 
 def run_fetch(asked: argparse.Namespace) -> int:

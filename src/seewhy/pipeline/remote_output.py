@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
 
+from seewhy.pipeline.fetched_copy import held_copy
 from seewhy.pipeline.lease import Lease, holding, require_free
 from seewhy.pipeline.mirror import AT_ONCE, Mirror, fetch, require_run_or_nothing
 from seewhy.remote.address import Address, address_of, local_path
@@ -22,7 +23,7 @@ from seewhy.remote.folder_store import FolderStore
 from seewhy.remote.stores import is_there
 from seewhy.remote.versions import proves
 from seewhy.store.files import disk_error, make_directory, write_atomic
-from seewhy.store.layout import LOCK, MANIFEST
+from seewhy.store.layout import LOCK, MANIFEST, SHARDS
 from seewhy.store.lock import DirectoryLock
 from seewhy.values import StoreError
 
@@ -160,23 +161,31 @@ def mirrored(address: Address) -> Iterator[tuple[Path, Mirror]]:
 def fetch_run(address: Address, directory: Path) -> int:
     """Copy a run from a store into ``directory``, its parts too; how many files were fetched.
 
-    Files that are there already, by their bytes, are left; the manifest comes last. The same call goes on after a kill.
+    Files that are there already, by their bytes, are left. Shards come first, by which a copy is known again, and the
+    manifest last: the same call goes on after a kill.
 
     Raises:
-        StoreError: ``SW-S17`` there is no run, ``SW-S50`` to ``SW-S56`` from the store, and what the disk raises.
+        StoreError: ``SW-S17`` there is no run, ``SW-S50`` to ``SW-S56`` from the store, and what
+            :func:`seewhy.pipeline.fetched_copy.held_copy` raises where ``directory`` is not a copy of this run.
     """
     folder = FolderStore(address)
     with told():
         listed = {name: file for name, file in folder.listing().items() if PurePosixPath(name).name[0] != "."}
         if not any(PurePosixPath(name).name == MANIFEST for name in listed):
             raise StoreError("SW-S17", f"{address} holds no run", fix="check the address; a run has a manifest.json")
-        wanted = [name for name, file in listed.items() if not _is_here(directory / name, file)]
-        wanted.sort(key=lambda name: PurePosixPath(name).name == MANIFEST)
-        rows = [name for name in wanted if PurePosixPath(name).name != MANIFEST]
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-fetch") as threads:
-            for names in (rows, wanted[len(rows) :]):
-                list(threads.map(lambda name: fetch(folder, name, directory / name), names))
+        with held_copy(folder, listed, directory):
+            wanted = [name for name, file in listed.items() if not _is_here(directory / name, file)]
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-fetch") as threads:
+                for turn in range(3):
+                    names = [name for name in wanted if _turn(name) == turn]
+                    list(threads.map(lambda name: fetch(folder, name, directory / name), names))
     return len(wanted)
+
+
+def _turn(name: str) -> int:
+    """When a file is fetched: a shard, anything else, a manifest."""
+    place = PurePosixPath(name)
+    return 2 if place.name == MANIFEST else int(place.parent.name != SHARDS)
 
 
 def _is_here(path: Path, file: RemoteFile) -> bool:
