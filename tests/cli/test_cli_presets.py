@@ -68,6 +68,12 @@ def test_every_key_of_a_data_preset_is_an_argument_of_its_data_set(kind: str) ->
     assert set(preset) - {"kind", *LOADING} <= set(known)
 
 
+def test_addresses_are_kept_letter_by_letter() -> None:
+    signed = "https://host/last.ckpt?sig=ab//cd/./e"
+    request = request_of({**composed(), "ckpt_path": signed, "output_dir": "s3://bucket//run"})
+    assert (request.checkpoint, request.output_dir) == (signed, "s3://bucket//run")
+
+
 def test_the_defaults_of_the_command_are_those_of_the_python_function() -> None:
     config = composed()
     for field in fields(Settings):

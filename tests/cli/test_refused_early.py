@@ -33,6 +33,7 @@ REFUSED = {
     f"{MINE} output_dir=halves": "SW-S44",
     f"{MINE} output_dir=path": "SW-S09",
     f"{MINE} output_dir=s4://bucket/run": "SW-S50",
+    f"-m {MINE} output_dir=s4://bucket/run": "SW-S50",
     f"{MINE} data=image_folder data.root=s4://bucket/set": "SW-D140",
     f"{MINE} data=image_folder data.root=gs://bucket/set": "SW-D141",
     "experiment=embeddings/my_experiment ckpt_path=s4://bucket/last.ckpt": "SW-C50",

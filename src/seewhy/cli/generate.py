@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import posixpath
 import sys
 import tempfile
 import traceback
@@ -85,7 +86,7 @@ def _job(config: DictConfig) -> int:
         plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN and plain.get("shard") is None:  # the parts of a run lie side by side anyway
-            plain["output_dir"] = str(Path(plain["output_dir"]) / str(job.job.num))
+            plain["output_dir"] = posixpath.join(plain["output_dir"], str(job.job.num))  # an address stays one
         ray_settings(plain)  # who computes has no effect on what is there, and is refused all the same
         standing = standing_of(_where_it_lies(plain))
         if standing is not None and (receipt := standing.receipt()) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_module
@@ -30,7 +31,7 @@ def of_experiment(name: str, options: LiveOptions) -> tuple[LoadedModel, Dataset
     """
     request = request_of(_composed(name, options))
     built, report = build_loaded_model(request)
-    words = report.summary().replace(str(request.checkpoint), request.checkpoint.name)
+    words = report.summary().replace(str(request.checkpoint), Path(request.checkpoint).name)
     loaded = LoadedModel(built.module, words, built.preprocessing, built.class_names, built.headless)
     return loaded, build_dataset(request, built.preprocessing)
 

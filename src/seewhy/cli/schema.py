@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.pipeline.settings import Settings
+from seewhy.remote.address import is_url
 from seewhy.values import CheckpointError, ConfigError, nearest
 
 _ELSEWHERE = {"batch_size", "num_workers", "writer_threads"}
@@ -36,8 +37,8 @@ class Request:
     settings: Settings
     model: Mapping[str, Any]
     data: Mapping[str, Any]
-    checkpoint: Path
-    output_dir: Path
+    checkpoint: str | Path
+    output_dir: str | Path
     accelerator: str
     min_coverage: float
     headless: bool | None
@@ -64,7 +65,7 @@ def request_of(config: Mapping[str, Any]) -> Request:
         model=config["model"],
         data=data,
         checkpoint=_checkpoint(config.get("ckpt_path")),
-        output_dir=Path(config["output_dir"]),
+        output_dir=_place(config["output_dir"]),
         accelerator=config.get("accelerator", "auto"),
         min_coverage=float(config.get("min_coverage", 0.9)),
         headless=config.get("headless"),
@@ -82,11 +83,16 @@ def _check_keys(config: Mapping[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _checkpoint(path: str | None) -> Path:
+def _place(text: str) -> str | Path:
+    """An address letter by letter, which a path would not keep."""
+    return text if is_url(text) else Path(text)
+
+
+def _checkpoint(path: str | None) -> str | Path:
     if not path:
         raise CheckpointError(
             "SW-C30",
             "ckpt_path must be given: an untrained model explains nothing",
             fix="add ckpt_path=path/to/model.ckpt",
         )
-    return Path(path)
+    return _place(path)
