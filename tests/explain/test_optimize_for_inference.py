@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clocked_models import HANDS, Clocked, faster_by, optimised
 from torch import Tensor, nn
 
 import seewhy
@@ -22,43 +23,12 @@ from seewhy.explain.inference import OptimizedModel, optimize_for_inference
 from seewhy.explain.inference_changes import Autocast, ChannelsLast, EvaluationMode
 from seewhy.explain.inference_report import OptimizationReport
 from seewhy.explain.inference_trial import largest_difference
-from seewhy.values import ModelError, SeewhyError
 from toys import ConvNet
-
-HANDS = [0.0]
-
-
-class Clocked(nn.Module):
-    """conv → ReLU → conv → mean → linear; how long a call takes is what ``seconds`` says of the state it runs in."""
-
-    def __init__(self, seconds: Callable[[bool, bool], float]) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(3, 8, 3, padding=1)
-        self.last = nn.Conv2d(8, 8, 3, padding=1)
-        self.drop = nn.Dropout()
-        self.fc = nn.Linear(8, 5)
-        self.seconds = seconds
-        with torch.no_grad():
-            self.fc.weight.abs_()
-
-    def forward(self, image: Tensor) -> Tensor:
-        is_channels_last = self.first.weight.is_contiguous(memory_format=torch.channels_last)
-        HANDS[0] += self.seconds(is_channels_last, torch.is_autocast_enabled("cpu"))
-        return self.fc(self.drop(self.last(self.first(image).relu()).relu().mean(dim=(2, 3))))
-
-
-def faster_by(layout: float = 1.0, autocast: float = 1.0) -> Clocked:
-    """A model whose calls take one second, times these factors in these states."""
-    return Clocked(lambda is_last, is_auto: (layout if is_last else 1.0) * (autocast if is_auto else 1.0))
 
 
 @pytest.fixture
 def example() -> Tensor:
     return torch.randn(4, 3, 16, 16)
-
-
-def optimised(model: nn.Module, *args: Any, **settings: Any) -> OptimizedModel:
-    return optimize_for_inference(model, *args, clock=lambda: HANDS[0], **settings)
 
 
 @pytest.mark.parametrize(
@@ -326,21 +296,6 @@ def test_models_of_several_inputs_are_called_as_the_example_says(example: Tensor
     fast.restore()
 
 
-def test_what_cannot_be_is_refused(example: Tensor) -> None:
-    model, other_channels = faster_by(), torch.randn(4, 7, 16, 16)
-    with unchanged(model):
-        with pytest.raises(BatchError, match="SW-O10"):
-            optimised(model, example=other_channels)
-        with pytest.raises(BatchError, match="SW-O11"):
-            optimised(model, example=example, tolerance=-1)
-        with pytest.raises(BatchError, match="SW-O11"):
-            optimised(model, example=example, rounds=0)
-        with pytest.raises(BatchError, match=r"SW-O10.*an example of shape \(0, 3, 16, 16\) holds no"):
-            optimised(model, example=example[:0])
-    with pytest.raises(ModelError, match="SW-M20"):
-        optimised("resnet18")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
@@ -390,46 +345,6 @@ def test_an_optimised_model_is_not_trained_and_a_tolerance_is_a_number() -> None
     assert model.training
     with pytest.raises(BatchError, match="SW-O11"):
         seewhy.optimize_for_inference(model, tolerance="a")  # type: ignore[arg-type]
-
-
-def raising(error: Exception) -> Callable[[], Any]:
-    def agrees() -> Any:
-        raise error
-
-    return agrees
-
-
-@pytest.mark.parametrize(
-    ("agrees_on", "told"),
-    [
-        (3, "agrees_on must be a function without arguments, got int 3"),
-        (lambda one: one, r"agrees_on\(\) raised TypeError"),
-        (raising(ValueError("mine")), r"agrees_on\(\) raised ValueError: mine"),
-        (raising(RuntimeError("mine")), r"agrees_on\(\) raised RuntimeError: mine"),
-        (lambda: None, "floating-point numbers to compare, got NoneType"),
-        (lambda: "text", "floating-point numbers to compare, got str"),
-    ],
-)
-def test_what_shall_agree_is_asked_before_anything_is_tried(agrees_on: Any, told: str, example: Tensor) -> None:
-    model = faster_by(0.5, 0.5).train()
-    with unchanged(model), pytest.raises(BatchError, match=f"SW-O12.*{told}"):
-        optimised(model, example=example, agrees_on=agrees_on)
-
-
-def test_an_error_of_seewhy_in_what_shall_agree_is_its_own(example: Tensor) -> None:
-    model = faster_by(0.5)
-    with unchanged(model), pytest.raises(SeewhyError, match="SW-L01"):
-        optimised(model, example=example, agrees_on=lambda: seewhy.GradCAM(model, "none").explain(example[0]))
-
-
-@pytest.mark.parametrize("error", [AssertionError("no"), ZeroDivisionError("no"), NotImplementedError("no")])
-def test_whatever_a_model_raises_at_its_example_is_told(error: Exception, example: Tensor) -> None:
-    def seconds(is_last: bool, is_auto: bool) -> float:
-        raise error
-
-    model = Clocked(seconds)
-    with unchanged(model), pytest.raises(BatchError, match=rf"SW-O10.*\(4, 3, 16, 16\): {type(error).__name__}: no"):
-        optimised(model, example=example)
 
 
 def test_uses_that_overlap_in_any_order_give_the_model_back(example: Tensor) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from seewhy.explain.batch_error import BatchError
 from seewhy.explain.inference_trial import has_numbers
 from seewhy.values import SeewhyError
+
+FOREIGN: Final = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What a model's and a caller's own code raises."""
 
 
 def require_answer(ask: Callable[[], Any], told: str) -> None:
@@ -15,7 +21,7 @@ def require_answer(ask: Callable[[], Any], told: str) -> None:
     fix = "pass example=..., what the model is called with: a tensor, a tuple of arguments, a dict of keywords"
     try:
         answer = ask()
-    except Exception as error:
+    except FOREIGN as error:
         raise BatchError("SW-O10", f"the model cannot be called with {told}: {_first_line(error)}", fix=fix) from error
     if not has_numbers(answer):
         raise BatchError(
@@ -32,7 +38,7 @@ def require_agreement(agrees_on: Callable[[], Any]) -> None:
         answer = agrees_on()
     except SeewhyError:
         raise
-    except Exception as error:
+    except FOREIGN as error:
         raise BatchError("SW-O12", f"agrees_on() raised {_first_line(error)}", fix=fix) from error
     if not has_numbers(answer):
         raise BatchError(
