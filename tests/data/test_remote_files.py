@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,8 @@ from seewhy.data.image_folder import ImageFolder
 from seewhy.data.manifest import Manifest
 from seewhy.data.multi_input import MultiInput
 from seewhy.data.volume_folder import VolumeFolder
-from seewhy.remote import stores
+from seewhy.remote import files, stores
+from seewhy.remote.address import Address
 from seewhy.values import DataError, MissingExtraError
 
 TREE = {
@@ -185,6 +187,20 @@ class Failing(Named):
             Path(lpath).write_bytes(b"half")
             raise OSError("reset: https://me:pass@host/x.png?X-Amz-Signature=1f2e AKIAABCDEFGHIJKLMNOP s3cr3t-key")
         super().get_file(rpath, lpath, **settings)
+
+
+def test_the_files_of_many_folders_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    put("set", {f"{number}/one.png": png(number) for number in range(8)})
+    met, real = threading.Barrier(files.QUESTIONS_AT_ONCE), MemoryFileSystem.info
+
+    def info(self: MemoryFileSystem, path: str, **given: Any) -> Any:
+        if threading.current_thread().name != "seewhy-first-answer":
+            met.wait(5)  # passes when so many ask at the same time, else breaks
+        return real(self, path, **given)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+    wanted = [Address("memory", f"set/{number}/one.png") for number in range(8)]
+    assert list(files.described_all(wanted)) == wanted
 
 
 @pytest.fixture

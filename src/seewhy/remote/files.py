@@ -77,13 +77,16 @@ def described_all(addresses: Iterable[Address]) -> dict[Address, RemoteFile]:
     by_folder: dict[Address, list[Address]] = defaultdict(list)
     for address in dict.fromkeys(addresses):
         by_folder[address.parent].append(address)
-    for folder in {address.protocol: address for addresses in by_folder.values() for address in addresses[:1]}.values():
-        _first_answer(folder)
-    there: dict[Address, RemoteFile] = {}
-    for folder, wanted in by_folder.items():
-        listed = folder.protocol not in WEB and len(wanted) >= LISTED_FROM
-        there |= _listed(folder, wanted) if listed else _one_by_one(wanted)
-    return there
+    for first in {folder.protocol: wanted[0] for folder, wanted in by_folder.items()}.values():
+        _first_answer(first)
+    questions = [
+        (folder, together)
+        for folder, wanted in by_folder.items()
+        for together in ([wanted] if _is_listed(folder, wanted) else [[address] for address in wanted])
+    ]
+    with ThreadPoolExecutor(QUESTIONS_AT_ONCE, thread_name_prefix="seewhy-question") as pool:
+        answers = list(pool.map(lambda question: _answer(*question), questions))
+    return {address: file for answer in answers for address, file in answer.items()}
 
 
 @contextmanager
@@ -145,6 +148,15 @@ def _first_answer(address: Address) -> None:
             raise
 
 
+def _answer(folder: Address, wanted: Sequence[Address]) -> dict[Address, RemoteFile]:
+    return _listed(folder, wanted) if _is_listed(folder, wanted) else _described(wanted[0])
+
+
+def _is_listed(folder: Address, wanted: Sequence[Address]) -> bool:
+    """A folder with an empty name is not: some stores list the one above it instead."""
+    return len(wanted) >= LISTED_FROM and folder.protocol not in WEB and not folder.path.endswith("/")
+
+
 def _listed(folder: Address, wanted: Sequence[Address]) -> dict[Address, RemoteFile]:
     try:
         entries = ask(folder, lambda system, path: list(system.ls(path, detail=True)))
@@ -156,18 +168,14 @@ def _listed(folder: Address, wanted: Sequence[Address]) -> dict[Address, RemoteF
     return {one: _file(folder, one.name, files[one.name]) for one in wanted if one.name in files}
 
 
-def _one_by_one(wanted: Sequence[Address]) -> dict[Address, RemoteFile]:
-    def describe(address: Address) -> RemoteFile | None:
-        try:
-            info = ask(address, lambda system, path: dict(system.info(path)))
-        except RemoteError as failure:
-            if failure.kind != "absent":
-                raise
-            return None
-        return None if info.get("type") == "directory" else RemoteFile(address, size_of(info), version_of(info))
-
-    with ThreadPoolExecutor(min(QUESTIONS_AT_ONCE, max(len(wanted), 1))) as pool:
-        return {one: file for one, file in zip(wanted, pool.map(describe, wanted), strict=True) if file is not None}
+def _described(address: Address) -> dict[Address, RemoteFile]:
+    try:
+        info = ask(address, lambda system, path: dict(system.info(path)))
+    except RemoteError as failure:
+        if failure.kind != "absent":
+            raise
+        return {}
+    return {} if info.get("type") == "directory" else {address: RemoteFile(address, size_of(info), version_of(info))}
 
 
 def _fetch(file: RemoteFile, target: Path) -> None:
