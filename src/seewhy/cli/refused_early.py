@@ -12,7 +12,6 @@ from seewhy.pipeline.render_setting import require_render
 from seewhy.remote.address import address_of
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.stores import file_system
-from seewhy.store.layout import require_suitable
 from seewhy.store.part import part_of
 from seewhy.store.parts import require_merged, require_part_fits
 from seewhy.values import CheckpointError, DataError
@@ -28,8 +27,9 @@ def require_possible(config: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: ``SW-F330`` no such way to render.
-        StoreError: ``SW-S41`` and ``SW-S42`` no part, ``SW-S43`` and ``SW-S44`` one that cannot stand there, ``SW-S08``
-            and ``SW-S09`` an unsuitable directory, ``SW-S50`` to ``SW-S55`` and ``SW-S58`` an output address.
+        StoreError: ``SW-S41`` and ``SW-S42`` no part, ``SW-S43`` and ``SW-S44`` one that cannot stand there,
+            ``SW-S02``, ``SW-S03``, ``SW-S08`` and ``SW-S09`` an unsuitable directory, ``SW-S50`` to ``SW-S55`` and
+            ``SW-S58`` an output address.
         CheckpointError: ``SW-C50`` an address that cannot be used.
         DataError: ``SW-D140`` and ``SW-D141``, likewise.
         MissingExtraError: a store needs an extra.
@@ -74,8 +74,7 @@ def _require_place(output_dir: str, shard: object) -> None:
         require_usable(address)
         return
     root = output_path(output_dir)
-    if part is not None:
+    if part is None:
+        require_merged(root)
+    else:
         require_part_fits(root, part)
-        return
-    require_suitable(root.resolve())
-    require_merged(root)

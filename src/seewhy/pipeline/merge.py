@@ -28,6 +28,7 @@ from seewhy.store.manifest import read_manifest
 from seewhy.store.part import PARTS, Part
 from seewhy.store.parts import MERGED, part_places, shard_digests
 from seewhy.store.picture_tables import present_tables
+from seewhy.store.places import settled
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import StoreError
@@ -70,7 +71,7 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
         ...     print(error.code)
         SW-S45
     """
-    root, begun = Path(output_dir).resolve(), time.monotonic()
+    root, begun = settled(Path(output_dir)), time.monotonic()
     if root.is_file():
         raise StoreError("SW-S45", f"{output_dir} is a file", fix="give the output_dir of the parts, a folder")
     places = part_places(root)

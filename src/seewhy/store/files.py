@@ -129,7 +129,7 @@ def disk_error(path: Path, error: OSError) -> StoreError:
         return StoreError(
             "SW-S01",
             f"the disk of {folder} is full: {path.name} was not written ({reason}; {_free(folder)})",
-            fix="free some space and run the same command again; committed records are kept",
+            fix="free some space and run the same command again; what was written before is kept",
         )
     if error.errno in _FORBIDDEN:
         return StoreError(
@@ -140,7 +140,7 @@ def disk_error(path: Path, error: OSError) -> StoreError:
     return StoreError(
         "SW-S03",
         f"{path.name} could not be written in {folder}: {reason} ({_free(folder)})",
-        fix="check the disk, then run the same command again; committed records are kept",
+        fix="check the disk, then run the same command again; what was written before is kept",
     )
 
 
@@ -196,7 +196,8 @@ def _require_same(path: Path, data: bytes) -> None:
 
 
 def _free(folder: Path) -> str:
-    existing = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
+    places = (folder, *folder.parents)
+    existing = next((place for place in places if os.path.isdir(place)), None)  # noqa: PTH112  it never raises
     if existing is None:
         return "free space unknown"
     try:

@@ -26,7 +26,7 @@ def committed_shards(root: Path) -> list[str]:
     """The relative names of all shards of a run, each series in the order it was committed."""
     try:
         found = [path.name for path in (root / SHARDS).iterdir() if _SHARD.fullmatch(path.name)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [f"{SHARDS}/{name}" for name in sorted(found, key=_series_and_number)]
 

@@ -9,6 +9,7 @@ from typing import Final
 from seewhy.store.layout import MANIFEST, is_run, require_suitable
 from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.store.part import PARTS, Part, part_named
+from seewhy.store.places import disk_told, settled
 from seewhy.values import StoreError
 
 MERGED: Final = ".merged"
@@ -18,10 +19,15 @@ _SHOWN: Final = 5
 
 
 def part_places(root: Path) -> dict[Part, Path]:
-    """The parts below ``root`` and their run directories, in order; none where there are none."""
+    """The parts below ``root`` and their run directories, in order; none where there are none.
+
+    Raises:
+        StoreError: ``SW-S02`` or ``SW-S03``, the file system does not say.
+    """
     folder = root / PARTS
-    entries = folder.iterdir() if folder.is_dir() else ()
-    found = {part: path for path in entries if path.is_dir() and (part := part_named(path.name))}
+    with disk_told(folder):
+        entries = folder.iterdir() if folder.is_dir() else ()
+        found = {part: path for path in entries if path.is_dir() and (part := part_named(path.name))}
     return dict(sorted(found.items()))
 
 
@@ -29,11 +35,12 @@ def require_part_fits(root: Path, part: Part) -> None:
     """Refuse to begin a part that could never be merged into ``root``, before anything is written.
 
     Raises:
-        StoreError: ``SW-S43``, parts of another number are there, or a run without parts; ``SW-S08`` and ``SW-S09`` as
-            for any run.
+        StoreError: ``SW-S43``, parts of another number are there, or a run without parts; ``SW-S02``, ``SW-S03``,
+            ``SW-S08`` and ``SW-S09`` as for any run.
     """
-    root = root.resolve()
-    require_suitable(root)
+    root = settled(root)
+    with disk_told(root):
+        require_suitable(root)
     counts = {other.of for other in part_places(root)}
     if strange := counts - {part.of}:
         raise StoreError(
@@ -53,9 +60,12 @@ def require_merged(root: Path) -> None:
     """Refuse to compute in ``root`` what its parts hold already.
 
     Raises:
-        StoreError: ``SW-S44``, a part holds shards that the run does not.
+        StoreError: ``SW-S44``, a part holds shards that the run does not; ``SW-S02``, ``SW-S03``, ``SW-S08`` and
+            ``SW-S09`` as for any run.
     """
-    root = root.resolve()
+    root = settled(root)
+    with disk_told(root):
+        require_suitable(root)
     places = part_places(root)
     if not places:
         return
