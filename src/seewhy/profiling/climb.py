@@ -42,24 +42,26 @@ class Climbs:
         self._open: list[Climb] = []
         self._last: int | None = None
 
-    def begin(self) -> Climb | None:
-        """A stage begins; None where the gauge sees nothing yet."""
+    def begin(self) -> Climb:
+        """A stage begins; where the gauge sees nothing yet, as before CUDA is used, nothing is held."""
         seen = self._look()
-        if seen is None:
-            return None
-        held, _ = seen
+        held = 0 if seen is None else seen[0]
         climb = Climb(held, held, held)
         self._open.append(climb)
         return climb
 
-    def end(self, climb: Climb | None) -> None:
+    def end(self, climb: Climb) -> None:
         """A stage ends: its climb holds its peak."""
         self._look()
-        if climb is not None:
-            self._open.remove(climb)
+        self._open.remove(climb)
 
     def facts(self, climb: Climb) -> dict[str, float]:
-        """Megabytes by name: the peak, the most it can have been, and how far both are above the start."""
+        """Megabytes by name: the peak, the most it can have been, and how far both are above the start.
+
+        None of them where the gauge has seen nothing so far.
+        """
+        if self._last is None:
+            return {}
         name = self.gauge.name
         return {
             f"peak_{name}_mb": climb.peak / MEGABYTE,

@@ -53,20 +53,23 @@ class Cuda:
     name = "gpu_memory"
 
     def read(self) -> tuple[int, int] | None:
-        """As :meth:`Gauge.read`, summed over devices: of several, the highest is an upper bound."""
-        devices = list(cuda_devices())
-        if not devices:
+        """As :meth:`Gauge.read`, summed over devices: of several, the highest is an upper bound.
+
+        A device that gave all of its memory back counts on, since its peak may be that of an open stage.
+        """
+        if not any(True for _ in cuda_devices()):
             return None
         import torch
 
+        devices = range(torch.cuda.device_count())
         held = sum(torch.cuda.memory_allocated(device) for device in devices)
         return held, sum(torch.cuda.max_memory_allocated(device) for device in devices)
 
     def reset(self) -> bool:
         """As :meth:`Gauge.reset`."""
-        for device in cuda_devices():
-            import torch
+        import torch
 
+        for device in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(device)
         return True
 

@@ -26,7 +26,7 @@ class Entry:
     thread: int
     outer: Entry | None
     begin: int
-    climbs: Sequence[tuple[Climbs, Climb | None]]
+    climbs: Sequence[tuple[Climbs, Climb]]
     nested: int = 0
 
 
@@ -65,6 +65,6 @@ class Stage(AbstractContextManager[None]):
         with profiler._lock:
             for climbs, climb in entry.climbs:
                 climbs.end(climb)
-                memory.update({} if climb is None else climbs.facts(climb))
+                memory.update(climbs.facts(climb))
         event = Event(self._name, entry.begin, length, thread)
         profiler._keep(event, (length - entry.nested) / 1e9, memory)
