@@ -100,6 +100,20 @@ def test_records_that_cannot_be_read_are_left_out() -> None:
     assert "on the first 7 records" in told
 
 
+def test_where_no_record_can_be_asked_about_the_reason_is_told() -> None:
+    gone = {name: OSError("gone") for name in ids(8)}
+    told = precision_note(job(conv_net(), faults=gone))["precision"]
+    assert told.endswith("none of the first 8 records could be asked about: OSError: gone")
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    net = conv_net()
+    asked = job(net, target_classes=[0])
+    with net.register_forward_pre_hook(refuse):
+        assert "asked about: RuntimeError: no such kernel" in precision_note(asked)["precision"]
+
+
 def test_the_run_tells_it_in_its_summary_and_its_file_and_the_same_again(tmp_path: Path) -> None:
     asked: dict[str, Any] = {"precision": "bf16", "target_classes": [0], "generate_report": False}
     first = seewhy.run(conv_net(), Pictures(ids(3)), tmp_path / "run", **asked)

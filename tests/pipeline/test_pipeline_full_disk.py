@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pipeline_samples import Pictures, ids, snapshot, vit
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 import seewhy
 from seewhy.store import files
+from seewhy.store.run_reader import RunReader
 from seewhy.values import SeewhyError
 
 
@@ -50,6 +52,16 @@ def wide_run(root: Path) -> seewhy.Summary:
 
 def picture_run(root: Path) -> seewhy.Summary:
     return seewhy.run(vit(), Pictures(ids(6)), root, batch_size=2, shard_size=2, target_classes=[0])
+
+
+def test_what_a_nearly_full_disk_takes_in_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda handle, data, place: write(handle, data[:1000], place))
+    only = {"generate_gradcam": False, "generate_attention": False, "generate_report": False}
+    seewhy.run(Wide(), Pictures(ids(3)), tmp_path / "run", **only)
+    written = torch.load(tmp_path / "run/embeddings/test_embeddings.pt")
+    stored = [answer.values for row in RunReader(tmp_path / "run").rows("test") for answer in row.answers.values()]
+    np.testing.assert_array_equal(written.numpy(), np.stack(stored))
 
 
 @pytest.mark.parametrize(

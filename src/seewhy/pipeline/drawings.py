@@ -6,7 +6,7 @@ They are kept in the run's ``about.json``. A drawing belongs to a record that ha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
 from seewhy.pipeline.applicable import Applicable, layer_suffix
@@ -128,17 +128,36 @@ def to_json(drawings: Sequence[Drawing]) -> list[Json]:
     return [{"kind": drawing.kind, **asdict(drawing)} for drawing in dict.fromkeys(drawings)]
 
 
-def from_json(said: Sequence[Mapping[str, Json]]) -> tuple[Drawing, ...]:
-    """The inverse of :func:`to_json`. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
-    return tuple(_drawing({name: value for name, value in one.items() if name != "kind"}, one["kind"]) for one in said)
+def from_json(said: Json) -> tuple[Drawing, ...]:
+    """The inverse of :func:`to_json`. Raises ``ValueError`` for anything else."""
+    if not isinstance(said, list):
+        raise ValueError(f"drawings are a list, came {said!r}")
+    return tuple(map(_drawing, said))
 
 
-def _drawing(given: dict[str, Json], kind: str) -> Drawing:
-    if kind == MapsDrawing.kind:
-        return MapsDrawing(**given | {"maps": tuple(MapOf(**one) for one in given["maps"])})
-    if kind == SheetDrawing.kind:
-        return SheetDrawing(**given | {"layers": tuple(given["layers"])})
-    raise ValueError(f"no drawing is called {kind!r}")
+def _drawing(said: Json) -> Drawing:
+    if not isinstance(said, Mapping):
+        raise ValueError(f"no drawing: {said!r}")
+    try:
+        given = dict(said)
+        kind = given.pop("kind")
+        if kind == MapsDrawing.kind:
+            maps = MapsDrawing(**given | {"maps": tuple(MapOf(**one) for one in given["maps"])})
+            if maps.maps and all(map(_fits, maps.maps)) and _fits(maps):
+                return maps
+        elif kind == SheetDrawing.kind:
+            sheet = SheetDrawing(**given | {"layers": tuple(given["layers"])})
+            if _fits(sheet) and all(isinstance(layer, int) for layer in sheet.layers):
+                return sheet
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no drawing: {said!r}") from error
+    raise ValueError(f"no drawing: {said!r}")
+
+
+def _fits(one: MapOf | MapsDrawing | SheetDrawing) -> bool:
+    """Whether its fields are texts, truth values, and tuples where they should be."""
+    kinds = {"maps": tuple, "layers": tuple, "several": bool, "class_token": bool, "shares_key": str | None}
+    return all(isinstance(getattr(one, field.name), kinds.get(field.name, str)) for field in fields(one))
 
 
 def _maps(question: GradcamQuestion, found: Applicable) -> MapsDrawing:

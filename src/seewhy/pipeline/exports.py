@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ def _export_split(
         for row in reader.rows(split, questions=(key,)):
             if (answer := row.answers.get(key)) is not None:
                 vector = answer.values.astype(np.float32).tobytes()
-                os.pwrite(scratch.fileno(), vector, place[row.record_id] * len(vector))
+                _write_at(scratch, vector, place[row.record_id] * len(vector))
                 table.add(place[row.record_id], row)
         tensor = torch.from_numpy(np.memmap(scratch, np.float32, "r+"))
         path = f"embeddings/{split}_embeddings{suffix}.pt"
@@ -68,6 +69,16 @@ def _scratch(root: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise disk_error(root / "embeddings", error) from error
+
+
+def _write_at(file: BinaryIO, data: bytes, place: int) -> None:
+    """Write all of it: a disk that is nearly full takes the first bytes without an error, and refuses the rest."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(file.fileno(), left, place)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left, place = left[written:], place + written
 
 
 def _save(tensor: torch.Tensor, path: Path) -> None:

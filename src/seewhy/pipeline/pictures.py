@@ -96,11 +96,9 @@ class Painter:
     def paint(self, shown: Shown, questions: Sequence[Question], answers: Mapping[str, Answer]) -> Drawn:
         """All pictures of one record, written in a fixed order; none is where one of them cannot be drawn."""
         views = self.views_of(shown.inputs)
-        brush = Brush(self.class_names, self.volumes)
-        drawn = (
-            brush.draw(views, shown, drawings_of(questions, self.found), answers) if self.draws(shown.record_id) else []
-        )
-        if drawn and not self.volumes and shown.space is not None:
+        drawings = drawings_of(questions, self.found) if self.draws(shown.record_id) else ()
+        drawn = Brush(self.class_names, self.volumes).draw(views, shown, drawings, answers)
+        if not self.volumes and has_volume(shown, drawings, answers):
             self.found.choices["maps as volumes"] = "not written: pip install 'seewhy[medical]'"
         previews = previews_of(views)
         written = [self.write_file(path, data, kind=kind, record_id=shown.record_id) for path, data, kind in drawn]
@@ -200,6 +198,14 @@ def _values_of(answer: Answer, chosen: int | None) -> np.ndarray:
     """What an answer says of one class; of no class where it asked about none."""
     values: np.ndarray = answer.values[0 if chosen is None else answer.classes.index(chosen)]
     return values
+
+
+def has_volume(shown: Shown, drawings: Sequence[Drawing], answers: Mapping[str, Answer]) -> bool:
+    """Whether a map among the drawings is one of a volume whose voxels lie in a file."""
+    return (shown.space is not None and shown.geometry is not None) and any(
+        isinstance(drawing, MapsDrawing) and not drawing.several and answers[drawing.maps[0].key].values.ndim == 4
+        for drawing in drawings
+    )
 
 
 def draws(questions: Sequence[Question]) -> bool:

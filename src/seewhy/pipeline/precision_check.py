@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seewhy.capture.probe import Probe
 from seewhy.core import Capture
-from seewhy.data.batching import load_batches
+from seewhy.data.batching import load_batches, reason_of
 from seewhy.data.records import Batch
 from seewhy.metrics.similarity import spearman
 from seewhy.pipeline.attention_question import AttentionQuestion
@@ -33,7 +33,8 @@ class Comparison:
 
     ``correlations`` are Spearman's, of each pair of maps, by kind of map; ``constant`` pairs have none, since a map
     without differences has no order, and ``broken`` ones hold values that are not finite. ``same`` counts the records
-    of which both predict the same class, ``predicted`` those of which a class is predicted at all.
+    of which both predict the same class, ``predicted`` those of which a class is predicted at all. ``reason`` is why
+    the last record that could not be asked about could not.
     """
 
     records: int = 0
@@ -42,6 +43,7 @@ class Comparison:
     correlations: dict[str, list[float]] = field(default_factory=dict)
     constant: int = 0
     broken: int = 0
+    reason: str = ""
 
     def add(self, kind: str, full: Tensor, half: Tensor) -> None:
         """Compare maps ``(K, *S)`` one by one."""
@@ -57,7 +59,9 @@ class Comparison:
     def told(self, precision: str) -> str:
         """All of it in one line."""
         if not self.records:
-            return f"{precision}; not compared with 32 bits: none of the first {COMPARED} records could be asked about"
+            why = f": {self.reason}" if self.reason else ""
+            none = f"none of the first {COMPARED} records could be asked about"
+            return f"{precision}; not compared with 32 bits: {none}{why}"
         said = [f"{kind}: {_spread(found)}" for kind, found in self.correlations.items()]
         if self.constant:
             said.append(f"{self.constant} pairs of maps are constant, so their correlation is undefined")
@@ -80,25 +84,27 @@ def precision_note(job: Job) -> dict[str, str]:
     questions = [one for one in job.found.questions if isinstance(one, GradcamQuestion | AttentionQuestion)]
     found = Comparison()
     for batch in _first_records(job):
-        _compare(job, questions, batch, found)
+        if batch.failures:
+            _, found.reason = batch.failures[-1]
+        if batch.records:
+            _compare(job, questions, batch, found)
     return {TOLD: found.told(job.settings.precision)}
 
 
 def _first_records(job: Job) -> Iterator[Batch]:
-    for batch in load_batches(job.dataset, [[at] for at in job.selected[:COMPARED]], seed=job.settings.seed):
-        if batch.records:
-            yield batch
+    return load_batches(job.dataset, [[at] for at in job.selected[:COMPARED]], seed=job.settings.seed)
 
 
 def _compare(job: Job, questions: Sequence[Question], batch: Batch, found: Comparison) -> None:
-    """Add one record; one that cannot be asked about adds nothing, the run itself will say why."""
+    """Add one record; one that cannot be asked about adds nothing but its reason."""
     wants, targets = union_of_wants(questions), [target for question in questions for target in question.targets()]
     asking = Probe(job.adapter.at("32"), targets, tokens=job.found.tokens)
     try:
         full = asking.capture(batch.inputs, wants)
         half = asking.asking(full.targets).on(job.adapter).capture(batch.inputs, wants)
         pairs = list(zip(*(_maps(job, questions, batch, one) for one in (full, half)), strict=True))
-    except Exception:  # noqa: BLE001  the record boundary
+    except Exception as error:  # noqa: BLE001  the record boundary
+        found.reason = reason_of(error)
         return
     found.records += 1
     for (kind, one), (_, other) in pairs:
