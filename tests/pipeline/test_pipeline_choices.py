@@ -250,6 +250,11 @@ def test_what_cannot_be_done_is_refused_with_the_nearest_name(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_batch_size_that_is_misspelt_is_told_of_the_one_word_it_may_be() -> None:
+    with pytest.raises(SeewhyError, match="batch_size must be auto or a whole number of at least 1, got 'Auto'"):
+        Settings(batch_size="Auto")  # type: ignore[arg-type]
+
+
 def test_an_attention_layer_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeewhyError, match="the model has 3") as refused:
         seewhy.run(vit(), Pictures(ids(2)), tmp_path / "run", attention_layers=[3])

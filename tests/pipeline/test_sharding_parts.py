@@ -54,6 +54,7 @@ SLURM_ARRAY = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "4"}
         ({**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "2"}, Part(3, 4)),
         ({**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "2"}, Part(2, 4)),
         ({**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "4", "SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, Part(1, 4)),
+        ({**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "4", "RANK": "0", "WORLD_SIZE": "1"}, Part(1, 4)),
         (
             {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1", "SLURM_PROCID": "1", "SLURM_NTASKS": "2"},
             Part(1, 2),
@@ -79,6 +80,10 @@ def test_auto_is_what_the_launcher_says(environment: dict[str, str], expected: P
             {**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "4", "SLURM_PROCID": "1", "SLURM_NTASKS": "2"},
             "an array of 4 jobs and 2 tasks in each",
         ),
+        (
+            {**SLURM_ARRAY, "SLURM_ARRAY_TASK_MIN": "4", "RANK": "0", "WORLD_SIZE": "2"},
+            "an array of 4 jobs and 2 tasks in each",
+        ),
     ],
 )
 def test_auto_without_one_clear_answer_is_refused(environment: dict[str, str], said: str) -> None:
@@ -94,6 +99,12 @@ def test_a_shard_that_is_none_is_refused_and_shown_from_where_numbers_count(writ
         Settings.of(shard=written)
     assert refusal.value.code == "SW-S41"
     assert refusal.value.fix == "shard=0/8 to shard=7/8 are the eight parts of a run"
+
+
+def test_settings_that_are_made_by_hand_take_a_shard_as_it_is_written() -> None:
+    assert Settings(shard="0/2").shard == Part(0, 2)  # type: ignore[arg-type]
+    with pytest.raises(SeewhyError, match="SW-S41"):
+        Settings(shard="2/2")  # type: ignore[arg-type]
 
 
 def test_a_part_explains_its_records_alone_and_leaves_what_a_merge_needs(tmp_path: Path) -> None:

@@ -91,15 +91,15 @@ class Settings:
         for name in ("splits", "record_id", "frames_first"):
             if checked.get(name) is not None:
                 checked[name] = tuple(str(item) for item in checked[name])
-        if checked.get("shard") is not None:
-            checked["shard"] = part_of(checked["shard"])
         if "metrics" in checked:
             checked["metrics"] = Grading.of(checked["metrics"])
         return cls(**checked)
 
     def __post_init__(self) -> None:
+        if self.shard is not None:
+            object.__setattr__(self, "shard", part_of(self.shard))
         if self.batch_size != "auto":
-            _at_least("batch_size", self.batch_size, 1)
+            _at_least("batch_size", self.batch_size, 1, other="auto")
         _at_least("num_workers", self.num_workers, 0)
         if self.shard_size is not None:
             _at_least("shard_size", self.shard_size, 1)
@@ -142,12 +142,14 @@ class Settings:
             )
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def _at_least(name: str, value: int, least: int, other: str = "") -> None:
+    """Refuse what is no such number; ``other`` is the one word that may stand there too."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        instead = f"{other} or " if other else ""
         raise ConfigError(
             "SW-F02",
-            f"{name} must be a whole number of at least {least}, got {value!r}",
-            fix=f"set {name}={max(least, 1)}",
+            f"{name} must be {instead}a whole number of at least {least}, got {value!r}",
+            fix=f"set {name}={max(least, 1)}" + (f" or {name}={other}" if other else ""),
         )
 
 

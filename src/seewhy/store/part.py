@@ -68,9 +68,9 @@ def part_named(folder: str) -> Part | None:
 def part_of(written: object, environment: Mapping[str, str] | None = None) -> Part:
     """The part that ``shard=2/8`` or ``shard=auto`` asks for.
 
-    ``auto`` reads what the launcher tells each of its processes in ``environment`` (this process's if None): ``RANK``
-    and ``WORLD_SIZE`` (torchrun), else a Slurm array (``SLURM_ARRAY_TASK_ID``), else the tasks of a Slurm step
-    (``SLURM_PROCID`` and ``SLURM_NTASKS``).
+    ``auto`` reads what the launcher tells each of its processes in ``environment`` (this process's if None): a Slurm
+    array (``SLURM_ARRAY_TASK_ID``), or the tasks of one job: ``RANK`` and ``WORLD_SIZE`` (torchrun), else those of a
+    Slurm step (``SLURM_PROCID`` and ``SLURM_NTASKS``). Several tasks in each of several jobs are refused.
 
     Raises:
         StoreError: ``SW-S41``, it is not written as a number from 0 and a count; ``SW-S42``, the environment does not
@@ -91,19 +91,16 @@ def part_of(written: object, environment: Mapping[str, str] | None = None) -> Pa
 
 
 def _told(environment: Mapping[str, str]) -> Part:
-    found = {pair: part for pair in _USUAL if (part := _from_pair(environment, *pair))}
-    ranks = found.get(_USUAL[0])
-    if ranks is not None:
-        return ranks
-    array, step = _from_array(environment), found.get(_USUAL[1])
-    if array is not None and step is not None and min(array.of, step.of) > 1:
+    found = [part for pair in _USUAL if (part := _from_pair(environment, *pair))]
+    array, tasks = _from_array(environment), next(iter(found), None)
+    if array is not None and tasks is not None and min(array.of, tasks.of) > 1:
         raise _untold(
-            f"there are an array of {array.of} jobs and {step.of} tasks in each", "give each its part: shard=NUMBER/OF"
+            f"there are an array of {array.of} jobs and {tasks.of} tasks in each", "give each its part: shard=NUMBER/OF"
         )
-    if array is not None and (step is None or array.of > 1):
+    if array is not None and (tasks is None or array.of > 1):
         return array
-    if step is not None:
-        return step
+    if tasks is not None:
+        return tasks
     for pair in (_USUAL[0], _ARRAY, _USUAL[1]):
         lacking, there = sorted(pair, key=lambda name: name in environment)
         if there in environment and lacking not in environment:
