@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from seewhy.pipeline.cluster_address import asked_address, require_answer
 from seewhy.pipeline.cluster_errors import ClusterError
-from seewhy.pipeline.process_marks import standard_error_without
+from seewhy.pipeline.process_marks import signals_kept, standard_error_without
 from seewhy.pipeline.ray import ABOUT_ITS_LOG, RayRunner
 from seewhy.pipeline.ray_options import Room, room_for
 from seewhy.values import MissingExtraError
@@ -60,10 +62,30 @@ def test_where_nobody_listens_the_runner_is_refused_at_once() -> None:
     assert "nothing answers" in refused.value.message
 
 
-@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port", "head:99999", "ray://head:10001"])
-def test_an_address_has_a_form(address: str) -> None:
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a\0b"])
+def test_a_host_that_no_name_can_be_looked_up_for_is_told(host: str) -> None:
+    with pytest.raises(ClusterError, match="SW-Y01") as refused:
+        RayRunner(BUILD, {}, address=f"{host}:6379")
+    assert f"nothing answers at ray.address={host}:6379" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "address", ["head", "head:", ":6379", "head:port", "head:99999", f"head:{'9' * 5000}", "ray://head:10001", 6379]
+)
+def test_an_address_has_a_form(address: Any) -> None:
     with pytest.raises(ClusterError, match="SW-Y01"):
         asked_address(address)
+
+
+def test_an_address_of_the_environment_is_blamed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(ClusterError) as refused:
+        RayRunner(BUILD, {})
+    assert refused.value.message == "RAY_ADDRESS='ray://head:10001' is no address of a cluster's head node"
+    assert "ray.address=local" in str(refused.value.fix)
+    monkeypatch.setenv("RAY_ADDRESS", "a..b:6379")
+    with pytest.raises(ClusterError, match=r"nothing answers at RAY_ADDRESS=a\.\.b:6379"):
+        RayRunner(BUILD, {})
 
 
 def test_no_address_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +150,30 @@ def test_of_what_is_said_while_ray_starts_one_line_is_kept_back(capfd: pytest.Ca
         start()
     os.write(2, b"after\n")
     assert capfd.readouterr().err == said[1] + "after\n"
+
+
+def test_a_cluster_that_fails_while_it_is_asked_for_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LostError(Exception):
+        pass
+
+    def nodes() -> list[object]:
+        raise LostError("the head node is gone\n")
+
+    ray = SimpleNamespace(nodes=nodes, exceptions=SimpleNamespace(RayError=LostError))
+    runner = RayRunner(BUILD, {}, address="local")
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(ClusterError, match="SW-Y04") as refused:
+        list(runner._rows(None, [], started=True))  # type: ignore[arg-type]
+    assert refused.value.message == "Ray ended the work: the head node is gone"
+
+
+def test_a_handler_of_another_language_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(signal, "getsignal", {signal.SIGINT: before, signal.SIGTERM: None}.get)
+    with signals_kept():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 TWO = [{"CPU": 4.0, "GPU": 2.0}, {"CPU": 2.0}]

@@ -40,7 +40,8 @@ def signals_kept() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # installed by code of another language: Python cannot put it back
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seewhy.pipeline.cluster_address import asked_address, require_answer
+from seewhy.pipeline.cluster_address import asked_address, asked_by, require_answer
 from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept, standard_error_without
@@ -69,7 +69,7 @@ class RayRunner:
         self._workers, self._num_cpus, self._num_gpus = workers, num_cpus, num_gpus
         self._address = asked_address(address)
         if self._address is not None:
-            require_answer(self._address)
+            require_answer(self._address, asked_by(address))
 
     def compute(
         self, job: Job, tasks: Sequence[Task], directory: RunDirectory, advanced: Advanced
@@ -98,9 +98,9 @@ class RayRunner:
     def _rows(self, order: Order, tasks: Sequence[Task], started: bool) -> Generator[Mapping[str, Any], None, None]:
         import ray
 
-        with warnings.catch_warnings(action="ignore"):  # Ray warns of its own settings
-            made = self._planned(ray, order, tasks, started)
         try:
+            with warnings.catch_warnings(action="ignore"):  # Ray warns of its own settings
+                made = self._planned(ray, order, tasks, started)
             yield from made.iter_rows()
         except ray.exceptions.RayError as error:
             raise ClusterError(
