@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from pipeline_samples import Pictures, conv_net, ids, rows, snapshot, vit
-from worker_samples import COUNTS, digits
+from worker_samples import COUNTS, attentive, digits
 
 import seewhy
 from seewhy.data.custom import CustomDataset
@@ -68,6 +68,16 @@ def test_shards_of_a_worker_in_any_order_are_those_of_this_process(tmp_path: Pat
     assert summary.computed == sum(COUNTS.values())
     there = {name: data for name, data in snapshot(tmp_path / "there").items() if not name.startswith(".")}
     assert there == snapshot(tmp_path / "local")
+
+
+def test_a_worker_that_calls_the_classes_otherwise_draws_none_of_them(tmp_path: Path) -> None:
+    parts = attentive()
+    names = [f"class {number}" for number in range(parts.model.head.out_features)]
+    with pytest.raises(SeewhyError, match=r"SW-Y03(?s:.*)class names: .*class 0.* there, None here"):
+        seewhy.run(
+            parts.model, parts.dataset, tmp_path, class_names=names,
+            runner=InProcess("worker_samples:attentive"), **WANTED,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from seewhy.store import files
+from seewhy.store import files, ledger, run_directory
 from seewhy.store.attempts import Attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.ledger import Answered
+from seewhy.store.manifest import read_manifest
 from seewhy.store.numbering import shard_names
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.verify import verify
-from seewhy.values import RecordRow, StoreError
+from seewhy.values import Answer, RecordRow, StoreError
 
 FRESH = [("train", ("a", "b")), ("train", ("c", "d")), ("train", ("e",))]
 SECOND = [("train", ("x", "y")), ("train", ("z",))]
@@ -133,6 +136,50 @@ def test_a_delegate_of_a_place_that_is_not_seen_says_so(tmp_path: Path) -> None:
         Delegate(str(tmp_path / "elsewhere"), "holder", {}).commit("train", [row("a")], {}, shard(0))
 
 
-def test_a_shard_that_does_not_show_is_told(tmp_path: Path) -> None:
+def test_a_shard_that_does_not_show_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_directory, "SHOWN_SECONDS", 0.0)
     with RunDirectory.open(tmp_path, {"seed": 0}) as run, pytest.raises(StoreError, match="SW-S19"):
         run.adopt(shard(0))
+
+
+def test_a_shard_that_shows_late_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        worker = run.delegate()
+        monkeypatch.setattr(time, "sleep", lambda _: worker.commit("train", [row("a")], {}, shard(0)))
+        run.adopt(shard(0))
+        assert set(run.answered("train")) == {"a"}
+
+
+def test_taking_note_of_one_shard_reads_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        worker = run.delegate()
+        for number in range(2):
+            worker.commit("train", [row("ab"[number])], {}, shard(number))
+        monkeypatch.setattr(ledger, "committed_shards", lambda _: pytest.fail("the directory was listed"))
+        run.adopt(shard(1))
+        assert set(run.answered("train")) == {"b"}
+        monkeypatch.undo()
+    assert verify(tmp_path) == []
+
+
+def test_of_two_attempts_at_a_task_the_first_counts(tmp_path: Path) -> None:
+    question = {"embedding@head": {"kind": "embedding"}}
+
+    def answer(value: float) -> RecordRow:
+        return RecordRow("a", "train", 0, answers={"embedding@head": Answer(np.array([value], np.float32))})
+
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        worker = run.delegate()
+        worker.commit("train", [answer(1.0)], question, shard(0))
+        before = (tmp_path / shard(0)).read_bytes()
+        assert worker.commit("train", [answer(1.0000001)], question, shard(0)) == shard(0)
+        assert (tmp_path / shard(0)).read_bytes() == before
+        with pytest.raises(StoreError, match="SW-S18"):
+            worker.commit("train", [answer(1.0)], {"embedding@head": {"kind": "other"}}, shard(0))
+
+
+def test_a_run_that_workers_add_to_is_not_complete(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path, {"seed": 0}) as run:
+        run.finish()
+        run.delegate()
+        assert read_manifest(tmp_path).status == "running"

@@ -143,10 +143,9 @@ def test_the_shard_of_a_kill_right_after_the_rename_is_not_computed_again(tmp_pa
     root = tmp_path / "run"
     assert run_child(root, failpoint="shard.committed:2") == KILLED
     assert computed(root) == ALL_IDS[:4]
-    assert [(finding.problem, finding.path) for finding in verify(root)] == [
-        ("uncommitted", "shards/train-00000.parquet"),
-        ("uncommitted", "shards/train-00001.parquet"),
-    ]
+    found = [(finding.problem, finding.path) for finding in verify(root)]
+    assert found[-1] == ("uncommitted", "shards/train-00001.parquet")  # a slow child's manifest may know the first
+    assert found[:-1] in ([], [("uncommitted", "shards/train-00000.parquet")])
     assert run_child(root) == 0
     assert computed(root) == ALL_IDS
 

@@ -31,6 +31,9 @@ from seewhy.store.keys import digest, plain
 from seewhy.store.shards import Shard
 from seewhy.values import Json, SeewhyError
 
+LONGEST_SAID = 200
+"""Letters of a value that differs: a model may have thousands of class names."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -179,6 +182,8 @@ def sameness(job: Job) -> dict[str, Json]:
             "number of records": len(job.index),
             "outputs": job.adapter.classes,
             "outputs are features": job.adapter.headless,
+            "class names": None if job.class_names is None else list(job.class_names),
+            "labels are classes of the model": job.labels_match,
         }
     )
     return found
@@ -190,13 +195,22 @@ def require_same(there: Mapping[str, Json], here: Mapping[str, Json]) -> None:
     Raises:
         ClusterError: ``SW-Y03``, with one line for each difference.
     """
-    lines = [f"{key}: {there[key]} there, {here.get(key)} here" for key in there if there[key] != here.get(key)]
+    lines = [
+        f"{key}: {_short(there[key])} there, {_short(here.get(key))} here"
+        for key in there
+        if there[key] != here.get(key)
+    ]
     if lines:
         raise ClusterError(
             "SW-Y03",
             "a worker built something else than the run was started with:\n    " + "\n    ".join(lines),
             fix="let every machine see the same checkpoint, data and code",
         )
+
+
+def _short(value: Json) -> str:
+    said = str(value)
+    return said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}…"
 
 
 def said_of(done: Done) -> dict[str, Any]:

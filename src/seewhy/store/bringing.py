@@ -60,7 +60,7 @@ class Bringer:
             lock.release()
 
     def _bring_all(self, part: Part, place: Path, manifest: Manifest, splits: Mapping[str, str]) -> None:
-        last, missing = "", set[str]()
+        missing: set[str] = set()
         names = committed_shards(place)
         if lost := manifest.shards.keys() - set(names):
             raise _damaged(f"the shard {place / min(lost)} is not there")
@@ -69,15 +69,15 @@ class Bringer:
             if entry is not None and entry.sha256 in self._there:
                 continue
             shard = _whole_shard(part, place / name, entry, splits)
+            self._directory.begin()
             for relative in {file["path"] for _, _, files in shard.files() for file in files}:
                 self._bring_picture(place, relative, missing)
-            last = self._number(shard.header.split)
-            self._bring_table(place, name, last)
-            share_file(place / name, self._directory.root / last)
-            self.brought.shards += 1
+            target = self._number(shard.header.split)
+            self._bring_table(place, name, target)
+            share_file(place / name, self._directory.root / target)
             reach("merge.shard")
-        if last:
-            self._directory.adopt(last)
+            self._directory.adopt(target)
+            self.brought.shards += 1
         if missing:
             self.brought.missing += len(missing - set(RunReader(place).superseded_files()))
 

@@ -12,7 +12,7 @@ from seewhy.store.keys import plain
 from seewhy.store.layout import LOCK
 from seewhy.store.manifest import versions
 from seewhy.store.remakable import write_remakable
-from seewhy.store.shards import ShardHeader, encode_shard
+from seewhy.store.shards import Shard, ShardHeader, encode_shard
 from seewhy.values import Artifact, Json, RecordRow, StoreError
 
 
@@ -31,15 +31,24 @@ class Delegate:
     fingerprint: Mapping[str, Json]
 
     def commit(self, split: str, rows: Sequence[RecordRow], questions: Mapping[str, Json], name: str) -> str:
-        """Put rows into the shard ``name``, all or nothing. The same bytes under that name count as committed.
+        """Put rows into the shard ``name``, all or nothing.
+
+        Where another attempt at the same task was faster, its shard is the one that counts: two machines need not
+        round alike.
 
         Raises:
-            StoreError: ``SW-S16`` the run is not held any more, ``SW-S18`` other bytes have that name, and what
+            StoreError: ``SW-S16`` the run is not held any more, ``SW-S18`` something else has that name, and what
                 ``RunDirectory.commit`` raises.
         """
-        data = encode_shard(rows, ShardHeader(split, plain(questions), self.fingerprint, dict(versions())))
+        header = ShardHeader(split, plain(questions), self.fingerprint, dict(versions()))
+        data = encode_shard(rows, header)
         self.require_held()
-        write_new(Path(self.root, name), data, last=self.require_held)
+        path = Path(self.root, name)
+        try:
+            write_new(path, data, last=self.require_held)
+        except StoreError as error:
+            if error.code != "SW-S18" or not _is_of_same_task(path, header, rows):
+                raise
         reach("shard.committed")
         return name
 
@@ -70,3 +79,12 @@ class Delegate:
                 fix="let every worker see the output directory under the same path; a worker of a run that has ended "
                 "writes nothing",
             )
+
+
+def _is_of_same_task(path: Path, asked: ShardHeader, rows: Sequence[RecordRow]) -> bool:
+    there = Shard(path)
+    said = there.header
+    ids = there.read(["record_id"])["record_id"].to_pylist()
+    return (said.split, said.questions, said.fingerprint) == (
+        asked.split, asked.questions, asked.fingerprint,
+    ) and ids == [row.record_id for row in rows]  # fmt: skip

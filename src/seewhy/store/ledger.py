@@ -94,10 +94,14 @@ class Ledger:
             StoreError: ``SW-S05`` a shard of another run, ``SW-S06`` a damaged shard, ``SW-S07`` a newer one.
         """
         for name in committed_shards(root):
-            if name not in self.shards:
-                shard = Shard(root / name)
-                require_fingerprint(root / name, shard.header.fingerprint, self.fingerprint)
-                self.add(name, known.get(name) or _entry(shard), shard.header, answered_shard(shard))
+            self.read_shard(root, name, known.get(name))
+
+    def read_shard(self, root: Path, name: str, entry: ShardEntry | None = None) -> None:
+        """Take note of one committed shard, if it is not yet in the ledger. Raises as :meth:`read`."""
+        if name not in self.shards:
+            shard = Shard(root / name)
+            require_fingerprint(root / name, shard.header.fingerprint, self.fingerprint)
+            self.add(name, entry or _entry(shard), shard.header, answered_shard(shard))
 
     def require_agreement(self, questions: Mapping[str, Json]) -> None:
         """Refuse to add answers under a key whose committed answers were made with other settings (``SW-S12``)."""

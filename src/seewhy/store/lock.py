@@ -76,6 +76,7 @@ def _write_holder(handle: int) -> str:
     )
     os.ftruncate(handle, 0)
     os.pwrite(handle, holder.encode("utf-8"), 0)
+    os.fsync(handle)  # workers on other machines read it while it is open here
     return holder
 
 

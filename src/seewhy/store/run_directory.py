@@ -46,6 +46,8 @@ from seewhy.values import Artifact, Json, RecordRow, StoreError
 
 MANIFEST_SECONDS = 5.0
 """The manifest is rewritten at most this often while shards are committed; one it lacks is committed all the same."""
+SHOWN_SECONDS = 60.0
+"""How long a file system of a network may take to show a file that another machine has made."""
 
 
 class RunDirectory:
@@ -134,22 +136,33 @@ class RunDirectory:
         answered = {split: self._ledger.answered(split) for split, _ in wanted}
         return shard_names(wanted, committed_shards(self.root), answered)
 
+    def begin(self) -> None:
+        """Let the manifest say that the run is not complete, before anything is changed. Other methods do so, too."""
+        with self._writing:
+            if self._complete:
+                self._complete = False
+                self._save()
+
     def delegate(self) -> Delegate:
         """What other processes need to commit shards into this directory while this one holds it; it pickles."""
         self._require_held()
+        self.begin()
         return Delegate(str(self.root), self._lock.holder, plain(self._ledger.fingerprint))
 
     def adopt(self, name: str) -> None:
         """Take note of a shard that a :class:`Delegate` has committed.
 
         Raises:
-            StoreError: ``SW-S05`` and ``SW-S06``, what lies there is another run's or damaged.
+            StoreError: ``SW-S05`` and ``SW-S06``, what lies there is another run's or damaged; ``SW-S16`` the directory
+                is not held any more; ``SW-S19`` there is no such shard, not even after :data:`SHOWN_SECONDS`.
         """
         self._require_held()
+        shown = _is_shown(self.root / name)
         with self._writing:
-            self._begin()
-            self._ledger.read(self.root, {})
-            if name not in self._ledger.shards:
+            self.begin()
+            if shown:
+                self._ledger.read_shard(self.root, name)
+            else:
                 raise StoreError(
                     "SW-S19", f"{name} was said to be committed, but {self.root} does not show it",
                     fix="let all workers and this process see the output directory under the same path, on a file "
@@ -167,14 +180,15 @@ class RunDirectory:
 
         Raises:
             StoreError: ``SW-S01`` to ``SW-S03`` from the disk, ``SW-S12`` other settings under the same key,
-                ``SW-S13`` to ``SW-S15`` rows that no shard can hold.
+                ``SW-S13`` to ``SW-S15`` rows that no shard can hold, ``SW-S16`` the directory is not held any more,
+                ``SW-S18`` other bytes have that name.
         """
         self._require_held()
         self.require_agreement(questions)
         header = ShardHeader(split, plain(questions), self._ledger.fingerprint, dict(versions()))
         data = encode_shard(rows, header)
         with self._writing:
-            self._begin()
+            self.begin()
             name = name or shard_name(split, next_number(committed_shards(self.root), split))
             write_new(self.root / name, data)
             reach("shard.committed")
@@ -190,7 +204,7 @@ class RunDirectory:
             StoreError: ``SW-S10`` the path leaves the directory, ``SW-S01`` to ``SW-S03`` from the disk.
         """
         self._require_held()
-        return write_remakable(self.root, relative, data, kind=kind, record_id=record_id, begin=self._begin)
+        return write_remakable(self.root, relative, data, kind=kind, record_id=record_id, begin=self.begin)
 
     def write_with(self, relative: str, fill: Callable[[Path], None], *, kind: str, record_id: str = "") -> Artifact:
         """Write a file too large for memory: ``fill`` writes into the path it is given. Else as :meth:`write_file`."""
@@ -202,20 +216,20 @@ class RunDirectory:
             if path.is_file() and file_digest(path) == artifact.sha256:
                 draft.unlink()
             else:
-                self._begin()
+                self.begin()
         return artifact
 
     def remove_superseded(self) -> None:
         """Delete the pictures of content that records no longer have."""
         self._require_held()
         for name in RunReader(self.root).superseded_files():
-            self._begin()
+            self.begin()
             inside(self.root, name).unlink(missing_ok=True)
 
     def remove_derived(self, relative: str) -> None:
         """Delete a file that describes the whole run no longer, and list it no more."""
         self._require_held()
-        self._begin()
+        self.begin()
         inside(self.root, relative).unlink(missing_ok=True)
         self._derived.pop(relative, None)
 
@@ -236,12 +250,6 @@ class RunDirectory:
                 self._save()
             raise
         self._save()
-
-    def _begin(self) -> None:
-        with self._writing:
-            if self._complete:
-                self._complete = False
-                self._save()
 
     def _save_now_and_then(self) -> None:
         if time.monotonic() - self._saved_at >= MANIFEST_SECONDS:
@@ -266,6 +274,13 @@ class RunDirectory:
                 f"{self.root} is not held for writing: it was closed, moved or deleted, or this is a child process",
                 fix="write inside `with RunDirectory.open(...)`, in the process that opened it",
             )
+
+
+def _is_shown(path: Path) -> bool:
+    latest = time.monotonic() + SHOWN_SECONDS
+    while not (there := path.is_file()) and time.monotonic() < latest:
+        time.sleep(0.2)
+    return there
 
 
 def _holds_work(root: Path) -> bool:
