@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from seewhy.remote import cache as cache_module
-from seewhy.remote.cache import FileCache, file_cache, safe_name
+from seewhy.remote.cache import FileCache, file_cache
+from seewhy.remote.copy_names import safe_name
 from seewhy.remote.failures import RemoteError
 
 
@@ -130,11 +132,63 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     assert caught.value.kind == "cache"
 
 
+@pytest.mark.parametrize("stray", ["files/.DS_Store", "files/ab/.DS_Store", "incoming/.DS_Store", "files"])
+def test_files_of_others_in_it_disturb_nothing(stray: str, tmp_path: Path) -> None:
+    cache = FileCache(tmp_path / "cache", 1_000)
+    for folder in ("files/ab", "incoming"):
+        (cache.folder / folder).mkdir(parents=True)
+    cache.folder.chmod(0o700)
+    if stray == "files":
+        (cache.folder / "files/ab").rmdir()
+        (cache.folder / "files").rmdir()
+    (cache.folder / stray).write_bytes(b"x")
+    if stray == "files":
+        with pytest.raises(RemoteError, match="cannot be used") as caught:
+            fetch(cache, "a")
+        assert caught.value.kind == "cache"
+        return
+    for name in "abcdefghijkl":
+        assert fetch(cache, name)
+    assert bytes_held(cache) <= 1_000 + 1
+
+
+def test_a_sweep_that_fails_keeps_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FileCache(tmp_path / "cache", 1_000)
+    monkeypatch.setattr(FileCache, "_copies", _denied)
+    assert fetch(cache, "a")
+
+
+def _denied(cache: FileCache) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_damaged_entry_makes_room(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path / "cache", 10_000)
+    with cache.holding("a", {"x": 9}, lambda folder: _write(folder / "x", 9)) as entry:
+        pass
+    shutil.rmtree(entry)
+    entry.write_bytes(b"no folder")
+    assert fetch(cache, "b")
+    with cache.holding("a", {"x": 9}, lambda folder: _write(folder / "x", 9)) as entry:
+        assert (entry / "x").stat().st_size == 9
+    assert list((cache.folder / "incoming").iterdir()) == []
+
+
 @pytest.mark.parametrize("limit", ["many", "-1", "0", "nan", "inf"])
 def test_a_limit_that_is_no_size(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEWHY_CACHE_GB", limit)
     with pytest.raises(RemoteError, match=f"SEEWHY_CACHE_GB={limit} is no size"):
         file_cache()
+
+
+def test_different_names_stay_different() -> None:
+    tail = "x" * 300 + ".nii.gz"
+    names = ["a" + tail, "b" + tail, "a/b", "a_b", "\udcff.png", "\udcfe.png", "", "..", "y" * 255, "y" * 256]
+    safe = [safe_name(name) for name in names]
+    assert len(set(safe)) == len(names)
+    assert all(len(name.encode()) <= 255 for name in safe)
+    assert [name for name, given in zip(safe, names, strict=True) if name == given] == ["a_b", "y" * 255]
+    assert safe[0].endswith(".nii.gz")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/../b", "x\0y", "\udcff.png", "y" * 999])

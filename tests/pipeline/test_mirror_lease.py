@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from seewhy.pipeline import lease as leases
 from seewhy.pipeline.lease import LEASE, STALE_SECONDS, holding, require_free
@@ -45,6 +46,22 @@ def test_a_second_writer_is_told_who_the_first_is() -> None:
         with pytest.raises(StoreError, match="SW-S51"), holding(FOLDER, "two", []):
             pass
         assert said()["token"] == "one"
+
+
+def test_a_lease_whose_answer_was_lost_is_held_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, lost = MemoryFileSystem.pipe_file, [True]
+
+    def pipe_file(self: MemoryFileSystem, *given: object, **more: object) -> object:
+        answer = real(self, *given, **more)
+        if lost.pop() if lost else False:
+            raise ConnectionResetError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file)
+    monkeypatch.setattr(stores, "PAUSES", (0.0,))
+    with holding(FOLDER, "one", []):
+        assert (said()["token"], lost) == ("one", [])
+        assert not FOLDER.create(LEASE, b"another's")
 
 
 def test_a_lease_that_was_given_back_is_free_at_once_and_names_the_last_writer() -> None:

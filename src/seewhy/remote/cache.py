@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,6 @@ KEPT: Final = 0.9
 """What a sweep leaves of the limit."""
 ABANDONED_SECONDS: Final = 24 * 3600
 """After this time without a change a half-written copy is what a killed process left."""
-_NAME_BYTES: Final = 200
 
 
 class FileCache:
@@ -50,9 +49,12 @@ class FileCache:
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
         entry = self._entries / digest[:2] / digest[2:]
         with self._shared(digest[:2]):
-            if not _has(entry, sizes):
-                self._fetch(entry, sizes, fill)
-            os.utime(entry)
+            try:
+                if not _has(entry, sizes):
+                    self._fetch(entry, sizes, fill)
+                os.utime(entry)
+            except OSError as error:
+                raise unusable(self.folder, error) from error
             yield entry
 
     def sweep(self) -> None:
@@ -82,14 +84,13 @@ class FileCache:
             entry.parent.mkdir(mode=0o700, exist_ok=True)
             size = _size(written)
             self._put(written, entry, sizes)
-        except OSError as error:
-            raise unusable(self.folder, error) from error
         finally:
             shutil.rmtree(written, ignore_errors=True)
         self._added += size
         if self._added >= self.limit / SWEEP_SHARE:
             self._added = 0
-            self.sweep()
+            with suppress(OSError):  # what was asked for is there
+                self.sweep()
 
     def _put(self, written: Path, entry: Path, sizes: Mapping[str, int | None]) -> None:
         """By a rename; another process's copy stays, one that is damaged makes room."""
@@ -98,7 +99,7 @@ class FileCache:
         if entry.exists():
             aside = self.folder / "incoming" / secrets.token_hex(16)
             entry.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            _discard(aside)
         try:
             written.rename(entry)
         except OSError as error:
@@ -110,13 +111,13 @@ class FileCache:
             if mine:
                 aside = self.folder / "incoming" / secrets.token_hex(16)
                 entry.rename(aside)
-                shutil.rmtree(aside, ignore_errors=True)
+                _discard(aside)
             return mine
 
     def _copies(self) -> Iterator[tuple[float, int, Path]]:
         """When each copy was last used, its size, and its folder."""
-        for group in self._entries.iterdir():
-            for entry in group.iterdir():
+        for group in filter(Path.is_dir, self._entries.iterdir()):
+            for entry in filter(Path.is_dir, group.iterdir()):
                 try:
                     yield entry.stat().st_mtime, _size(entry), entry
                 except FileNotFoundError:
@@ -126,11 +127,12 @@ class FileCache:
         oldest = time.time() - ABANDONED_SECONDS
         for written in (self.folder / "incoming").iterdir():
             try:
-                newest = max(path.stat().st_mtime for path in (written, *written.iterdir()))
+                inside = written.iterdir() if written.is_dir() else ()
+                newest = max(path.stat().st_mtime for path in (written, *inside))
             except FileNotFoundError:
                 continue
             if newest < oldest:
-                shutil.rmtree(written, ignore_errors=True)
+                _discard(written)
 
     @contextmanager
     def _shared(self, group: str) -> Iterator[None]:
@@ -188,18 +190,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser().absolute() / "seewhy"
 
 
-def safe_name(name: str) -> str:
-    """A file's own name where a disk can hold it; a long one keeps its end, which tells its format.
-
-    Example:
-        >>> safe_name("scan 1.nii.gz"), len(safe_name("x" * 500 + ".png"))
-        ('scan 1.nii.gz', 200)
-    """
-    plain = name.replace("/", "_").replace("\0", "_").encode("utf-8", "surrogateescape")[-_NAME_BYTES:]
-    text = plain.decode("utf-8", "ignore")
-    return text if text.strip(".") else "file"
-
-
 def unusable(folder: Path, error: OSError) -> RemoteError:
     """The failure for a cache that cannot be written."""
     return RemoteError(
@@ -220,8 +210,16 @@ def _make_private(folder: Path) -> None:
 def _has(entry: Path, sizes: Mapping[str, int | None]) -> bool:
     try:
         return all(size in (None, (entry / name).stat().st_size) for name, size in sizes.items()) and entry.is_dir()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def _size(entry: Path) -> int:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from seewhy.remote.address import WEB, Address
-from seewhy.remote.cache import file_cache, safe_name
+from seewhy.remote.cache import file_cache
+from seewhy.remote.copy_names import safe_name
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.stores import EXTRAS, ask, is_there
 from seewhy.remote.versions import changed, differ, is_strong, proves, size_of, version_of

@@ -50,7 +50,11 @@ class FolderStore:
         ask(self.address / name, lambda system, path: _put(system, path, data, self.address.protocol))
 
     def create(self, name: str, data: bytes) -> bool:
-        """A small file, unless there is one; false where there is. Only some stores decide that in one step."""
+        """A small file of which nobody else writes the like, unless there is one; false where there is.
+
+        Only some stores decide that in one step. A file that is there with these bytes is this one: the store took it,
+        and its answer was lost.
+        """
         if self.read(name) is not None:
             return False
 
@@ -58,7 +62,7 @@ class FolderStore:
             try:
                 system.pipe_file(path, data, mode="create")
             except FileExistsError:
-                return False
+                return self.read(name) == data
             except (TypeError, NotImplementedError, ValueError):
                 _put(system, path, data, self.address.protocol)
             return True
