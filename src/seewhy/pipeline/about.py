@@ -13,9 +13,9 @@ from seewhy.pipeline.job import Job
 from seewhy.remote.address import without_secrets
 from seewhy.report.redaction import Redactor
 from seewhy.store.names import SafeNames
+from seewhy.store.run_files import ABOUT as ABOUT
 from seewhy.values import Json
 
-ABOUT: Final = "about.json"
 DRAWINGS, CROWDED = "drawings", "crowded_names"
 """What is drawn of each record, and the lower-case names that ids would share: what pictures made later need."""
 RUNNER: Final = re.compile(r"[+~]*(runner|ray(\..*?)?)(=.*)?", re.DOTALL)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from seewhy.pipeline.lease import RENEWED_SECONDS, Lease
+from seewhy.pipeline.sent_marks import SentMarks, mark_of
 from seewhy.remote.files import RemoteFile
 from seewhy.remote.folder_store import FolderStore
 from seewhy.remote.versions import proves
 from seewhy.store.failpoints import reach
 from seewhy.store.files import TEMPORARY, replacing
-from seewhy.store.layout import MANIFEST, SHARDS
+from seewhy.store.layout import MANIFEST
 from seewhy.store.part import PARTS
 from seewhy.store.picture_tables import table_of
+from seewhy.store.run_files import is_shard, run_files
 from seewhy.store.shards import Shard
 from seewhy.values import StoreError
 
@@ -37,26 +38,34 @@ class Mirror:
     def __init__(self, folder: FolderStore, root: Path, lease: Lease) -> None:
         self._folder, self._root, self._lease = folder, root, lease
         self._there: dict[str, RemoteFile] = {}
-        self._sent: dict[str, tuple[int, int]] = {}
-        self._had: frozenset[str] = frozenset()
-        self._noting = threading.Lock()
+        self._marks = SentMarks(root)
         self._files = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-upload")
         self._shards = ThreadPoolExecutor(1, thread_name_prefix="seewhy-upload-shard")
         self._waiting: list[Future[None]] = []
 
     def look(self) -> bool:
-        """Learn what is there; whether there is anything."""
-        self._there = _run_files(self._folder)
-        return bool(self._there)
+        """Learn what is there; whether the copy may be what was sent there.
 
-    def pull(self) -> None:
-        """Fetch the files that are there; pictures alone, sent before a first shard, are drawn again."""
-        if _is_run(self._there):
-            list(self._files.map(lambda name: fetch(self._folder, name, self._root / name), self._there))
+        It is not where it holds none of the shards that are there, nor where nothing is there of what was sent.
+        """
+        self._there = _run_files(self._folder)
+        shards, sent = [name for name in self._there if is_shard(name)], self._marks.names
+        emptied = bool(sent) and sent.isdisjoint(self._there)
+        return not emptied and (not shards or any((self._root / name).is_file() for name in shards))
 
     def begin(self) -> None:
-        """Note what is here: what the run deletes of it is deleted there, and nothing else is."""
-        self._had = frozenset(_files_of(self._root))
+        """Recall what this copy has sent, as far as it is there still."""
+        self._marks = SentMarks(self._root)
+        self._marks.compare(self._there)
+
+    def pull(self) -> None:
+        """Fetch the files of the run that is there; pictures alone, sent before a first shard, are drawn again."""
+        if not _is_run(self._there):
+            return
+        shards = [name for name in self._there if is_shard(name)]
+        first = {MANIFEST, *shards, *map(table_of, shards)}
+        self._fetch_each(first)
+        self._fetch_each(run_files(self._root).current - first)
 
     def send_shard(self, name: str) -> None:
         """Send a committed shard and its pictures, beside the run; waits while too many are on their way.
@@ -73,15 +82,15 @@ class Mirror:
         while self._waiting:
             self._waiting.pop(0).result()
         self._lease.require_held()
-        here = [name for name in _files_of(self._root) if name != MANIFEST]
-        shards = [name for name in here if name.startswith(f"{SHARDS}/")]
-        list(self._files.map(self._send, sorted(set(here) - set(shards))))
-        list(self._files.map(self._send, shards))
+        own = run_files(self._root)
+        here = own.current.intersection(_files_of(self._root))
+        shards = {name for name in here if is_shard(name)}
+        list(self._files.map(self._send, sorted(here - shards - {MANIFEST})))
+        list(self._files.map(self._send, sorted(shards)))
         reach("mirror.sent")
         self._send(MANIFEST)
-        for name in sorted({*self._had, *self._sent} - {*here, MANIFEST}):
-            self._lease.require_held(RENEWED_SECONDS)
-            self._folder.remove(name)
+        if own.known:
+            self._remove({*self._marks.names, *own.earlier.intersection(self._there)} - own.current)
 
     def close(self) -> None:
         """Stop sending: what is on its way ends, what waits does not begin."""
@@ -100,18 +109,30 @@ class Mirror:
             found = path.stat()
         except FileNotFoundError:
             return  # a picture that was deleted, or drawn again under another name
-        mark = (found.st_size, found.st_mtime_ns)
-        if self._sent.get(name) == mark or (name not in self._sent and self._is_there(name, path)):
+        mark = mark_of(found)
+        if self._marks.has(name, mark):
             return
-        self._lease.require_held(0.0 if name == MANIFEST or name.startswith(f"{SHARDS}/") else RENEWED_SECONDS)
-        self._folder.send(name, path)
-        with self._noting:
-            self._sent[name] = mark
+        listed = self._there.pop(name, None)  # what is sent now makes that description untrue
+        if listed is None or not is_copy(path, listed):
+            self._lease.require_held(0.0 if name == MANIFEST or is_shard(name) else RENEWED_SECONDS)
+            self._folder.send(name, path)
+        self._marks.note(name, mark)
         reach("mirror.file")
 
-    def _is_there(self, name: str, path: Path) -> bool:
-        file = self._there.get(name)
-        return file is not None and file.size == path.stat().st_size and proves(file.version, path) is True
+    def _remove(self, names: Iterable[str]) -> None:
+        """Delete there what the run has no longer."""
+        for name in sorted(names):
+            if not (self._root / name).exists():
+                self._lease.require_held(RENEWED_SECONDS)
+                self._folder.remove(name)
+                self._marks.forget(name)
+
+    def _fetch_each(self, names: Iterable[str]) -> None:
+        def take(name: str) -> None:
+            fetch(self._folder, name, self._root / name)
+            self._marks.note(name, mark_of((self._root / name).stat()))
+
+        list(self._files.map(take, sorted(self._there.keys() & set(names))))
 
 
 def require_run_or_nothing(folder: FolderStore) -> None:
@@ -129,6 +150,11 @@ def require_run_or_nothing(folder: FolderStore) -> None:
         )
 
 
+def is_copy(path: Path, file: RemoteFile) -> bool:
+    """Whether a file here is proven by its bytes to be the one there."""
+    return path.is_file() and path.stat().st_size == file.size and proves(file.version, path) is True
+
+
 def fetch(folder: FolderStore, name: str, target: Path) -> None:
     """A copy of a file, whole or not at all."""
     with replacing(target) as draft:
@@ -142,7 +168,7 @@ def _run_files(folder: FolderStore) -> dict[str, RemoteFile]:
 
 
 def _is_run(names: Collection[str]) -> bool:
-    return MANIFEST in names or any(name.startswith(f"{SHARDS}/") for name in names)
+    return MANIFEST in names or any(map(is_shard, names))
 
 
 def _files_of(root: Path) -> Iterator[str]:

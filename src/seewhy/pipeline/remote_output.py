@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from seewhy.pipeline.fetched_copy import held_copy
 from seewhy.pipeline.lease import Lease, holding, require_free
-from seewhy.pipeline.mirror import AT_ONCE, Mirror, fetch, require_run_or_nothing
+from seewhy.pipeline.mirror import AT_ONCE, Mirror, fetch, is_copy, require_run_or_nothing
 from seewhy.remote.address import Address, address_of, local_path
 from seewhy.remote.cache import cache_folder
 from seewhy.remote.failures import Kind, RemoteError
-from seewhy.remote.files import RemoteFile
 from seewhy.remote.folder_store import FolderStore
 from seewhy.remote.stores import is_there
-from seewhy.remote.versions import proves
 from seewhy.store.files import disk_error, make_directory, write_atomic
 from seewhy.store.layout import LOCK, MANIFEST, SHARDS
 from seewhy.store.lock import DirectoryLock
@@ -142,20 +140,27 @@ def mirrored(address: Address) -> Iterator[tuple[Path, Mirror]]:
         with told(root), _held(folder, token, staging) as lease:
             mirror = Mirror(folder, root, lease)
             try:
-                _bring_up_to_date(root, lease, mirror)
-                _keep_tokens(staging, [token])
-                yield root, mirror
-                mirror.send_all()
-            except RemoteError:
-                raise
-            except BaseException:
-                with suppress(RemoteError, StoreError, OSError):  # the first error is the one to tell
-                    mirror.send_all()
-                raise
+                _bring_up_to_date(staging, lease, mirror)
+                with _sent_at_the_end(mirror):
+                    yield root, mirror
             finally:
                 mirror.close()
     finally:
         lock.release()
+
+
+@contextmanager
+def _sent_at_the_end(mirror: Mirror) -> Iterator[None]:
+    """Send what a block has made, also where it fails; the copy must be known to be no older than what is there."""
+    try:
+        yield
+    except RemoteError:
+        raise
+    except BaseException:
+        with suppress(RemoteError, StoreError, OSError):  # the first error is the one to tell
+            mirror.send_all()
+        raise
+    mirror.send_all()
 
 
 def fetch_run(address: Address, directory: Path) -> int:
@@ -174,7 +179,7 @@ def fetch_run(address: Address, directory: Path) -> int:
         if not any(PurePosixPath(name).name == MANIFEST for name in listed):
             raise StoreError("SW-S17", f"{address} holds no run", fix="check the address; a run has a manifest.json")
         with held_copy(folder, listed, directory):
-            wanted = [name for name, file in listed.items() if not _is_here(directory / name, file)]
+            wanted = [name for name, file in listed.items() if not is_copy(directory / name, file)]
             with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seewhy-fetch") as threads:
                 for turn in range(3):
                     names = [name for name in wanted if _turn(name) == turn]
@@ -186,10 +191,6 @@ def _turn(name: str) -> int:
     """When a file is fetched: a shard, anything else, a manifest."""
     place = PurePosixPath(name)
     return 2 if place.name == MANIFEST else int(place.parent.name != SHARDS)
-
-
-def _is_here(path: Path, file: RemoteFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.size and proves(file.version, path) is True
 
 
 class Sending:
@@ -215,11 +216,14 @@ class Sending:
 @contextmanager
 def _held(folder: FolderStore, token: str, staging: Path) -> Iterator[Lease]:
     """The lease, whose token is noted first where this copy is as the store has it: a kill in between loses nothing."""
-    own = _tokens(staging)
-    if _require_ours(folder, own) in own:
-        _keep_tokens(staging, [*own, token])
-    with holding(folder, token, own) as lease:
-        lease.copied = lease.follows in own
+    root, ours = staging / RUN, _tokens(staging)
+    copied = _tokens(root)
+    last = _require_ours(folder, ours)
+    _keep_tokens(staging, [*ours, token])
+    if last in copied:
+        _keep_tokens(root, [*copied, token])
+    with holding(folder, token, ours) as lease:
+        lease.copied = lease.follows in copied
         yield lease
 
 
@@ -231,25 +235,31 @@ def _require_ours(folder: FolderStore, own: Sequence[str]) -> str:
     return last
 
 
-def _bring_up_to_date(root: Path, lease: Lease, mirror: Mirror) -> None:
+def _bring_up_to_date(staging: Path, lease: Lease, mirror: Mirror) -> None:
     """Leave the copy as it is where nobody else has written since, else fetch the run anew."""
-    if mirror.look() and not lease.copied:
+    root = staging / RUN
+    copied = mirror.look() and lease.copied
+    if not copied:
         try:
+            (root / TOKENS).unlink(missing_ok=True)  # first: half a copy is no copy
             shutil.rmtree(root)
             root.mkdir()
         except OSError as error:
             raise disk_error(root, error) from error
-        mirror.pull()
     mirror.begin()
+    if not copied:
+        mirror.pull()
+    _keep_tokens(root, [lease.token])
+    _keep_tokens(staging, [lease.token])
 
 
-def _keep_tokens(staging: Path, tokens: Sequence[str]) -> None:
-    write_atomic(staging / TOKENS, " ".join(tokens).encode())
+def _keep_tokens(folder: Path, tokens: Sequence[str]) -> None:
+    write_atomic(folder / TOKENS, " ".join(tokens).encode())
 
 
-def _tokens(staging: Path) -> list[str]:
-    """The writers of this machine whose work the copy holds."""
+def _tokens(folder: Path) -> list[str]:
+    """The writers that are noted: beside a copy those of this machine, inside it those whose work it holds."""
     try:
-        return (staging / TOKENS).read_text("ascii").split()
+        return (folder / TOKENS).read_text("ascii").split()
     except (OSError, ValueError):
         return []
