@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from object_server import served
 from surroundings import hook_registrations, marks_since, seeded, surroundings
 
 settings.register_profile("same every time", derandomize=True)
@@ -25,6 +27,13 @@ def _surroundings_stay() -> Iterator[None]:
     assert not marks, "a test must leave its surroundings as they were:\n  " + "\n  ".join(marks)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server of this module's own."""
+    with served() as endpoint:
+        yield endpoint
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
     """What lives longer than a test is made before that test's generators are seeded: it gets a seed of its own."""
@@ -32,6 +41,17 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
         return (yield)
     with seeded(0):
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays for good: a garbage collection inside a test need not look through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """At the end of the process everything is collected, in the usual order."""
+    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

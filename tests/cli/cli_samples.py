@@ -31,6 +31,16 @@ data:
 
 output_dir: ${paths.artifact_dir}/${experiment}
 """
+PHOTOS = """\
+defaults:
+  - model: timm
+  - data: image_folder
+model:
+  name: vit_tiny_patch16_224
+  num_classes: 10
+  kwargs: {img_size: 32, patch_size: 8, depth: 2, embed_dim: 32, num_heads: 2}
+data: {root: photos, size: 32, num_workers: 0}
+"""
 DEFAULT = Path("artifacts/embeddings/my_experiment")
 COUNTS = {"train": 4, "val": 2, "test": 3}
 

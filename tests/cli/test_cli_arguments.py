@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_samples import DEFAULT, pictures, write_experiment
+from cli_samples import DEFAULT, PHOTOS, pictures, write_experiment
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seewhy.cli.arguments import FREE_TEXT, quoted, split_commas, take_config_dir
@@ -123,20 +123,6 @@ def test_awkward_checkpoints_in_a_multirun(project: Path, command: Callable[...,
     assert [pictures(DEFAULT / job) for job in ("0", "1")] == [
         {f"gradcam/val_0000{i}/class_0.png" for i in range(2)}
     ] * 2
-
-
-PHOTOS = """\
-defaults:
-  - model: timm
-  - data: image_folder
-model:
-  name: vit_tiny_patch16_224
-  num_classes: 10
-  kwargs: {img_size: 32, patch_size: 8, depth: 2, embed_dim: 32, num_heads: 2}
-data:
-  num_workers: 0
-  size: 32
-"""
 
 
 def test_ids_and_folders_with_signs_in_them(project: Path, command: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_samples import DEFAULT, files, write_experiment
+from cli_samples import DEFAULT, PHOTOS, files, write_experiment
 from PIL import Image
 
 from seewhy.store.verify import verify
@@ -22,16 +22,6 @@ import sys
 from seewhy.cli.generate import generate_artifacts
 code = generate_artifacts(sys.argv[1:])
 print(code, *(room for room in ("torch", "timm", "pyarrow", "seewhy.pipeline", "seewhy.data") if room in sys.modules))
-"""
-PHOTOS = """\
-defaults:
-  - model: timm
-  - data: image_folder
-model:
-  name: vit_tiny_patch16_224
-  num_classes: 10
-  kwargs: {img_size: 32, patch_size: 8, depth: 2, embed_dim: 32, num_heads: 2}
-data: {root: photos, size: 32, num_workers: 0}
 """
 
 Command = Callable[..., Any]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from object_server import SECRET, png, put, served, use
+from object_server import SECRET, png, put, use
 from seewhy.data.batching import load_batches
 from seewhy.data.image_folder import ImageFolder
 from seewhy.models.load import load_checkpoint
@@ -29,12 +28,6 @@ FILES = {f"{split}/{name}/{name}.png": png(seed) for seed, (split, name) in enum
 def _torchs_own_signal_handler() -> None:
     """The first worker of a process makes torch install its SIGCHLD handler, for good."""
     list(DataLoader([0], num_workers=1))  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with served() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from pipeline_samples import Pictures, conv_net, ids, snapshot
 
 import seewhy
-from object_server import SECRET, put, served, use
+from object_server import SECRET, put, use
 from seewhy.pipeline.lease import LEASE
 from seewhy.pipeline.remote_output import output_address, require_usable
 from seewhy.remote import stores
@@ -33,12 +32,6 @@ import seewhy
 torch.set_num_threads(1)
 seewhy.run(conv_net(), Pictures(ids(7)), sys.argv[1], **GIVEN)
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with served() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture
