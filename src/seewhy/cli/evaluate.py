@@ -30,7 +30,7 @@ def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--model", required=True, help="timm:resnet18, torchvision:resnet50, demo:cnn or package.Class")
     add_model_options(parser)
     parser.add_argument("--data", metavar="NAME", help="a data set of configs/data or of the package, by its name")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="its folder, in place of the configuration's")
+    parser.add_argument("--data-root", metavar="DIR", help="its folder or address, in place of the configuration's")
     parser.add_argument(
         "--data-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the data set"
     )
@@ -150,7 +150,7 @@ def _dataset(asked: argparse.Namespace, opened: OpenedModel) -> Dataset:
     for name in ("batch_size", "num_workers"):
         found.pop(name, None)
     if asked.data_root is not None:
-        found["root"] = str(asked.data_root)
+        found["root"] = asked.data_root
     if opened.asked_size is not None:
         found["size"] = list(opened.asked_size)
     return dataset_of(found | assignments(asked.data_arg, "--data-arg"), opened.preprocessing)

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--checkpoint", type=Path, required=True, help="the trained weights (.pth, .ckpt, .safetensors)")
     made.add_argument("--dset", default=USUAL_DATA, metavar="NAME", help=f"the data set (default: {USUAL_DATA})")
-    made.add_argument("--data_root", type=Path, metavar="DIR", help="its folder, in place of the configuration's")
+    made.add_argument("--data_root", metavar="DIR", help="its folder or address, in place of the configuration's")
     made.add_argument("--split", metavar="NAME", help="count only samples of this split (default: all, in their order)")
     made.add_argument("--batch_size", type=positive, metavar="N", help="clips or pictures at once (default: 2)")
     made.add_argument("--max_len", type=positive, metavar="N", help="frames of a clip, evenly spread (default: 8)")

@@ -182,7 +182,7 @@ def _with_words(data: Mapping[str, Any], asked: argparse.Namespace, own_size: in
     if size is not None:
         found["size"] = size
     if asked.data_root is not None:
-        found["root"] = str(asked.data_root)
+        found["root"] = asked.data_root
     if asked.batch_size is not None:
         found["batch_size"] = asked.batch_size
     elif not clips:

@@ -37,7 +37,7 @@ class LiveOptions:
 
     checkpoint: str
     model: ModelRequest | None = None
-    data_root: Path | None = None
+    data_root: str | Path | None = None
     data: Mapping[str, Any] | None = None
     experiment: str | None = None
     config_dir: str | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from seewhy.remote.address import is_url
 from seewhy.report.live import LiveError
 from seewhy.values import Json
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from seewhy.models import built
 
 WITHOUT_FILES: Final = ("cluttered_digits",)
+TABLES: Final = (".csv", ".tsv", ".parquet")
 PLACES: Final = ("root", "path", "manifest", "_target_")
 NO_PICTURES: Final = {
     "multi_input": "the model takes several inputs at once, and one picture is one of them",
@@ -28,7 +30,7 @@ NO_DATA: Final = "the data set is not open: start with --data-root DIR (or data.
 
 
 def live_dataset(
-    told: Mapping[str, Json], root: Path | None, given: Mapping[str, Any], model: built.Preprocessing | None
+    told: Mapping[str, Json], root: str | Path | None, given: Mapping[str, Any], model: built.Preprocessing | None
 ) -> Dataset | None:
     """The data set that a run's fingerprint ``told`` of, with the settings ``given`` on the command line over its own.
 
@@ -42,7 +44,7 @@ def live_dataset(
     if not placed and kind not in WITHOUT_FILES:
         return None
     if kind == "picture_list":
-        return _pictures(told, root)
+        return _pictures(told, next((str(given[name]) for name in PLACES if name in given), str(root)))
     if kind == "custom" and "_target_" not in given:
         raise LiveError(
             "SW-W52", "the run was made of a data set of your own, and does not say how to make it again",
@@ -52,19 +54,24 @@ def live_dataset(
     return dataset_of({**own, **_place(kind, root), **given}, model)
 
 
-def _place(kind: str, root: Path | None) -> dict[str, str]:
+def _place(kind: str, root: str | Path | None) -> dict[str, str]:
+    """A folder or, for a manifest, its table; an address is never looked at, so its name tells which it is."""
     if root is None:
         return {}
-    return {"path" if kind == "manifest" and root.is_file() else "root": str(root)}
+    is_table = PurePosixPath(root).suffix.casefold() in TABLES if is_url(root) else Path(root).is_file()
+    return {"path" if kind == "manifest" and is_table else "root": str(root)}
 
 
-def _pictures(told: Mapping[str, Json], root: Path | None) -> Dataset:
+def _pictures(told: Mapping[str, Json], root: str) -> Dataset:
     """The pictures of `seewhy evaluate IMAGE…`, looked for below a folder."""
     from seewhy.cli.explain_files import images_of
     from seewhy.data.picture_list import PictureList
+    from seewhy.data.settings import check_directory
 
+    if is_url(root):
+        root = str(check_directory("data.root", root))
     settings = {name: told[name] for name in ("size", "mean", "std", "crop", "crop_ratio") if name in told}
-    return PictureList(images_of([str(root)]), **settings)
+    return PictureList(images_of([root]), **settings)
 
 
 def _settings(kind: str, told: Mapping[str, Json]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", action="append", default=[], metavar="FILE",
         help="the weights (.ckpt, .pth, .safetensors; demo:cnn and demo:vit are shipped); repeat for a second run",
     )  # fmt: skip
-    live.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set of the runs is")
+    live.add_argument("--data-root", metavar="DIR", help="where the data set of the runs is, a folder or an address")
     live.add_argument("--model", metavar="NAME", help="what model it is, where the run cannot say: package.Class")
     live.add_argument("--num-classes", type=int, metavar="N", help="with --model: its number of classes")
     live.add_argument(
@@ -56,14 +56,18 @@ def settings_first(words: Sequence[str]) -> list[str]:
 
 
 def runs_and_data(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Run directories, and settings of the data set (``data.root=photos``), told apart; SW-W55 without a run.
+    """Run directories, and settings of the data set (``data.root=photos``), told apart.
+
+    SW-W55 without a run, SW-S50 for the address of one.
 
     Example:
         >>> runs_and_data(["runs/a", "data.root=photos", "data.size=96"])
         ([PosixPath('runs/a')], ['root=photos', 'size=96'])
     """
+    from seewhy.cli.local_run import run_here
+
     settings = [word for word in words if word.startswith(DATA) and "=" in word]
-    directories = [Path(word) for word in words if word not in settings]
+    directories = [run_here(word) for word in words if word not in settings]
     if not directories:
         raise LiveError("SW-W55", f"{', '.join(settings)} names no run", fix="name the run's directory before it")
     return directories, [word.removeprefix(DATA) for word in settings]
