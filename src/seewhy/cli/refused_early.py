@@ -71,7 +71,7 @@ def _data_places(data: object) -> Iterator[str]:
 def _require_place(output_dir: str, shard: object) -> None:
     part = None if shard is None else part_of(shard)
     if (address := output_address(output_dir)) is not None:
-        require_usable(address)
+        require_usable(address, part)
         return
     root = output_path(output_dir)
     if part is None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from seewhy.pipeline.lease import RENEWED_SECONDS, Lease
 from seewhy.pipeline.sent_marks import SentMarks, mark_of
+from seewhy.remote.address import Address
 from seewhy.remote.files import RemoteFile
 from seewhy.remote.folder_store import FolderStore
 from seewhy.remote.versions import proves
@@ -143,11 +144,16 @@ def require_run_or_nothing(folder: FolderStore) -> None:
     """
     there = _run_files(folder)
     if there and not _is_run(there):
-        raise StoreError(
-            "SW-S58",
-            f"{folder.address} is not empty and not a run: it holds {', '.join(sorted(there)[:3])}",
-            fix="choose a new or empty folder; nothing there was touched",
-        )
+        raise not_a_run(folder.address, there)
+
+
+def not_a_run(address: Address, there: Iterable[str]) -> StoreError:
+    """``SW-S58``, with some of what is there."""
+    return StoreError(
+        "SW-S58",
+        f"{address} is not empty and not a run: it holds {', '.join(sorted(there)[:3])}",
+        fix="choose a new or empty folder; nothing there was touched",
+    )
 
 
 def is_copy(path: Path, file: RemoteFile) -> bool:

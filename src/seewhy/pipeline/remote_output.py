@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from seewhy.pipeline.fetched_copy import held_copy
 from seewhy.pipeline.lease import Lease, holding, require_free
 from seewhy.pipeline.mirror import AT_ONCE, Mirror, fetch, is_copy, require_run_or_nothing
+from seewhy.pipeline.remote_parts import place_of, require_fits
 from seewhy.remote.address import Address, address_of, local_path
 from seewhy.remote.cache import cache_folder
 from seewhy.remote.failures import Kind, RemoteError
@@ -23,6 +24,7 @@ from seewhy.remote.stores import is_there
 from seewhy.store.files import disk_error, make_directory, write_atomic
 from seewhy.store.layout import LOCK, MANIFEST, SHARDS
 from seewhy.store.lock import DirectoryLock
+from seewhy.store.part import Part
 from seewhy.values import StoreError
 
 if TYPE_CHECKING:
@@ -98,15 +100,18 @@ def staging_of(address: Address) -> Path:
     return cache_folder() / "outputs" / hashlib.sha256(address.url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def require_usable(address: Address) -> None:
-    """Refuse a store that cannot be reached or whose run is being written, before long work starts.
+def require_usable(address: Address, part: Part | None = None) -> None:
+    """Refuse a store that cannot be reached or where this run or part cannot be, before long work starts.
 
     Raises:
-        StoreError: ``SW-S50`` to ``SW-S55``, ``SW-S58``. ``MissingExtraError`` where an extra is not installed.
+        StoreError: ``SW-S43``, ``SW-S44``, ``SW-S50`` to ``SW-S55``, ``SW-S58``. ``MissingExtraError`` where an extra
+            is not installed.
     """
     with told():
         _require_bucket(address)
-        _require_ours(FolderStore(address), _tokens(staging_of(address)))
+        require_fits(address, part)
+        place = place_of(address, part)
+        _require_ours(FolderStore(place), _tokens(staging_of(place)))
 
 
 def _require_bucket(address: Address) -> None:
@@ -122,17 +127,22 @@ def _require_bucket(address: Address) -> None:
 
 
 @contextmanager
-def mirrored(address: Address) -> Iterator[tuple[Path, Mirror]]:
-    """This machine's copy of the run at ``address``, held for writing on both sides, and what sends it there.
+def mirrored(address: Address, part: Part | None = None) -> Iterator[tuple[Path, Mirror]]:
+    """This machine's copy of the run at ``address`` or of a part of it, held for writing on both sides, and what sends
+    it there.
 
     The copy is as the store has it, with what this machine has committed and not sent. At the end, also by an error
     of the run itself, everything is sent that can be.
 
     Raises:
-        StoreError: ``SW-S04`` and ``SW-S51`` held by another, ``SW-S50`` to ``SW-S58`` from the store.
+        StoreError: ``SW-S04`` and ``SW-S51`` held by another, ``SW-S43`` and ``SW-S44`` it does not go with the parts
+            that are there, ``SW-S50`` to ``SW-S58`` from the store.
     """
-    staging, token = staging_of(address), secrets.token_hex(8)
-    root, folder = staging / RUN, FolderStore(address)
+    with told():
+        require_fits(address, part)
+        place = place_of(address, part)
+    staging, token = staging_of(place), secrets.token_hex(8)
+    root, folder = staging / RUN, FolderStore(place)
     make_directory(root)
     lock = DirectoryLock(staging / LOCK)
     lock.acquire()

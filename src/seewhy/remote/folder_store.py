@@ -36,6 +36,16 @@ class FolderStore:
                 raise
             return {}
 
+    def names(self) -> set[str]:
+        """The names of the files and folders directly in it; none where it is not there yet."""
+        try:
+            found = ask(self.address, lambda system, path: list(system.ls(path, detail=False)))
+        except RemoteError as failure:
+            if failure.kind != "absent":
+                raise
+            return set()
+        return {str(one).rstrip("/").rpartition("/")[2] for one in found}
+
     def read(self, name: str) -> bytes | None:
         """A small file, None where it is not there."""
         try:

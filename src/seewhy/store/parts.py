@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -41,17 +41,26 @@ def require_part_fits(root: Path, part: Part) -> None:
     root = settled(root)
     with disk_told(root):
         require_suitable(root)
-    counts = {other.of for other in part_places(root)}
+    require_of_these(root, part, part_places(root), has_run=is_run(root))
+
+
+def require_of_these(place: object, part: Part, there: Iterable[Part], *, has_run: bool) -> None:
+    """Refuse a part that is none of a run ``place`` whose parts ``there`` are known. Raises ``StoreError`` SW-S43.
+
+    Example:
+        >>> require_of_these("runs/a", Part(0, 2), [Part(1, 2)], has_run=False)
+    """
+    counts = {other.of for other in there}
     if strange := counts - {part.of}:
         raise StoreError(
             "SW-S43",
-            f"{root / PARTS} holds parts of a run in {min(strange)}; {part} is one of {part.of}",
+            f"{place}/{PARTS} holds parts of a run in {min(strange)}; {part} is one of {part.of}",
             fix=f"say shard=NUMBER/{min(strange)}, or choose another output_dir",
         )
-    if not counts and is_run(root):
+    if not counts and has_run:
         raise StoreError(
             "SW-S43",
-            f"{root} holds a run that no part belongs to",
+            f"{place} holds a run that no part belongs to",
             fix="leave shard out to add what is missing to it, or choose another output_dir",
         )
 
@@ -69,14 +78,25 @@ def require_merged(root: Path) -> None:
     places = part_places(root)
     if not places:
         return
-    there = shard_digests(read_manifest(root))
-    waiting = [part for part, place in places.items() if shard_digests(read_manifest(place)) - there]
-    if waiting or not is_run(root):
-        told = shown([str(part) for part in waiting or places])
+    digests = {part: shard_digests(read_manifest(place)) for part, place in places.items()}
+    whole = shard_digests(read_manifest(root)) if is_run(root) else None
+    require_in_it(root, digests, whole, f"seewhy merge {root}, once all parts are complete")
+
+
+def require_in_it(place: object, parts: Mapping[Part, Set[str]], whole: Set[str] | None, fix: str) -> None:
+    """Refuse a run ``place`` that lacks shards of its parts, each told by their bytes; None where there is no run.
+
+    Raises ``StoreError`` SW-S44, with the first half of what to do.
+
+    Example:
+        >>> require_in_it("runs/a", {Part(0, 1): {"9f2c"}}, {"9f2c"}, "merge it")
+    """
+    waiting = [part for part, digests in parts.items() if digests - (whole or set())]
+    if parts and (waiting or whole is None):
         raise StoreError(
             "SW-S44",
-            f"{root} holds parts of a run that are not merged yet: {told}",
-            fix=f"seewhy merge {root}, once all parts are complete; or choose another output_dir",
+            f"{place} holds parts of a run that are not merged yet: {shown([str(part) for part in waiting or parts])}",
+            fix=f"{fix}; or choose another output_dir",
         )
 
 
