@@ -40,10 +40,11 @@ class ExplanationCache:
     as well. Not seen: such a write that leaves all sums as they are, as an exchange of two 8-byte words does that lie a
     multiple of 1 040 399 words apart in one tensor, or a multiple of 1021 where they differ in their lowest 24 bits
     alone; one that is taken back while the model is asked; a change in an installed package that keeps its version,
-    other than to a method of a module's class; in your own code, what ``forward`` reads by other ways than names; a
-    value that the model itself wrote while it was asked, such as a count of calls. A model with hooks or a ``forward``
-    put on the object, one that holds or reads what cannot be looked into, a method of your own, and a function among
-    the settings cannot be compared: such calls pass the cache by, and ``stats()`` says how many and why.
+    other than to a method of a module's class; in your own code, what ``forward`` reads by other ways than names,
+    or draws at random; a value that the model itself wrote while it was asked, such as a count of calls. A model with
+    hooks or a ``forward`` put on the object, one that holds or reads what cannot be looked into, a mode of torch that
+    sees every operation, a method of your own, and a function among the settings cannot be compared: such calls pass
+    the cache by, and ``stats()`` says how many and why.
 
     Several threads and processes may share a folder, on a local disk. A process that is killed leaves it usable, a
     damaged entry or file is warned of and computed again, a full disk is warned of once. Files are for their owner

@@ -48,7 +48,9 @@ def folder_named(cache_dir: Any) -> Path:
 def require_folder(folder: Path) -> None:
     """Create a cache's folder; raises ``CacheError`` SW-K01 for a file, SW-K02 where nothing can be written."""
     if folder.exists() and not folder.is_dir():
-        raise CacheError("SW-K01", f"cache_dir is a file: {folder}", fix="name a folder; it is created")
+        raise CacheError(
+            "SW-K01", f"cache_dir must be a folder, got a file: {folder}", fix="name a folder; it is created"
+        )
     try:
         make_folder(folder)
     except OSError as error:

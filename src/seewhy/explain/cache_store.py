@@ -197,5 +197,5 @@ def make_folder(folder: Path) -> None:
     """Create the folder for the user alone; one that is there keeps its permissions. Raises ``OSError``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(13, "not writable", str(folder))
