@@ -14,8 +14,11 @@ from pipeline_samples import Pictures, after, conv_net, ids, rows, snapshot
 
 import seewhy
 from seewhy.pipeline.merge import merge
+from seewhy.store.holding import holding
 from seewhy.store.part import Part
 from seewhy.store.parts import require_part_fits
+from seewhy.store.run_directory import RunDirectory
+from seewhy.store.run_reader import RunReader
 from seewhy.values import RecordRow, SeewhyError
 
 OF = 3
@@ -232,6 +235,43 @@ def test_a_part_that_is_being_written_is_left_alone(root: Path) -> None:
         lock.release()
     merge(root)
     assert seewhy.verify(root) == []
+
+
+def test_a_part_that_a_job_is_at_work_on_is_not_deleted(root: Path) -> None:
+    merge(root)
+    with holding(root / "parts/1-of-3"), pytest.raises(SeewhyError, match="is being written by process"):
+        merge(root, remove_parts=True)
+    assert len(list((root / "parts").iterdir())) == 3
+    with RunDirectory.open(root / "parts/2-of-3", RunReader(root / "parts/2-of-3").manifest.fingerprint) as begun:
+        begun.remove_derived("part.json")
+    with pytest.raises(SeewhyError, match="2/3 is not finished"):
+        merge(root, remove_parts=True)
+    assert len(list((root / "parts").iterdir())) == 3
+
+
+def test_an_about_that_says_less_than_a_runs_does_is_named(root: Path) -> None:
+    path = root / "parts/1-of-3/about.json"
+    whole = json.loads(path.read_text())
+    for key in ("class_names", "labels_match", "default_layers", "choices", "not_applicable", "commands"):
+        path.write_text(json.dumps({name: value for name, value in whole.items() if name != key}))
+        error = refused(root)
+        assert f"it has no {key} as a run writes it" in error.message
+    for key, wrong in {"choices": {"a": 1}, "commands": [["seed", 1]], "default_layers": []}.items():
+        path.write_text(json.dumps({**whole, key: wrong}))
+        assert f"it has no {key} as a run writes it" in refused(root).message
+    path.write_text(json.dumps({**whole, "commands": [1]}))
+    assert refused(root).code == "SW-S49"
+    path.write_text("[]")
+    assert "it is no object" in refused(root).message
+
+
+def test_a_merged_run_without_its_about_is_told_how_it_gets_one(root: Path) -> None:
+    merge(root)
+    (root / "about.json").unlink()
+    error = refused(root)
+    assert (error.code, "without shard=" in str(error.fix)) == ("SW-S49", True)
+    seewhy.run(conv_net(), data(), root, **GIVEN)
+    assert merge(root).again
 
 
 def again(root: Path, **given: object) -> None:

@@ -28,7 +28,7 @@ def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
 
     No path of a machine gets in, nor where the run lies: the same run has the same bytes anywhere.
     """
-    commands = _earlier_commands(earlier)
+    commands = earlier_commands(earlier)
     words = portable(command)
     if words and words not in commands:
         commands.append(words)
@@ -75,7 +75,8 @@ def portable(command: Sequence[str]) -> list[str]:
     return words
 
 
-def _earlier_commands(earlier: Path) -> list[list[str]]:
+def earlier_commands(earlier: Path) -> list[list[str]]:
+    """The commands that an ``about.json`` tells of; none where it is not there or says nothing of them."""
     try:
         said = json.loads(earlier.read_text("utf-8"))["commands"]
         return [[str(word) for word in words] for words in said]

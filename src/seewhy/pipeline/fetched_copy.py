@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from seewhy.remote.files import RemoteFile
 from seewhy.remote.folder_store import FolderStore
-from seewhy.store.files import make_directory, remove_temporaries
+from seewhy.store.files import make_directory
+from seewhy.store.holding import holding
 from seewhy.store.keys import difference
-from seewhy.store.layout import LOCK, MANIFEST, committed_shards, is_run
-from seewhy.store.lock import DirectoryLock
+from seewhy.store.layout import MANIFEST, committed_shards, is_run
 from seewhy.store.manifest import parse, read_manifest
 from seewhy.store.parts import part_places
 from seewhy.store.shards import Shard
@@ -30,14 +30,9 @@ def held_copy(folder: FolderStore, listed: Mapping[str, RemoteFile], directory: 
     """
     _require_copy(folder, listed, directory)
     make_directory(directory)
-    lock = DirectoryLock(directory / LOCK)
-    if lock.acquire():
-        remove_temporaries(directory)
-    try:
+    with holding(directory):
         _require_copy(folder, listed, directory)  # once more: nobody writes there any longer
         yield
-    finally:
-        lock.release()
 
 
 def _require_copy(folder: FolderStore, listed: Mapping[str, RemoteFile], directory: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from seewhy.pipeline.about import ABOUT
 from seewhy.pipeline.applicable import Applicable
@@ -23,8 +24,9 @@ from seewhy.report.page import page_name
 from seewhy.store.bringing import Bringer, Brought
 from seewhy.store.failpoints import reach
 from seewhy.store.files import disk_error, write_atomic
+from seewhy.store.holding import holding
 from seewhy.store.layout import is_run
-from seewhy.store.manifest import read_manifest
+from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.store.part import PARTS, Part
 from seewhy.store.parts import MERGED, part_places, shard_digests
 from seewhy.store.picture_tables import present_tables
@@ -60,8 +62,8 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
 
     Raises:
         StoreError: ``SW-S45`` no parts or a file, ``SW-S46`` parts missing or not finished, ``SW-S47`` parts of
-            several runs, ``SW-S48`` the run holds what no part does, ``SW-S49`` a damaged part, and what the disk
-            raises.
+            several runs, ``SW-S48`` the run holds what no part does, ``SW-S49`` a damaged part, ``SW-S04`` a part that
+            is being written, and what the disk raises.
 
     Example:
         >>> from seewhy.values import StoreError
@@ -93,11 +95,15 @@ def merge(output_dir: str | Path, *, remove_parts: bool = False) -> Merged:
 
 
 def _whole_already(root: Path, places: Mapping[Part, Path]) -> bool:
-    """Whether an earlier merge has ended and no part has grown since; some parts may be deleted already."""
+    """Whether an earlier merge has ended and no part has grown or begun anew since; some may be deleted already."""
     if not _was_merged(root):
         return False
     there = shard_digests(read_manifest(root))
-    return all(shard_digests(read_manifest(place)) <= there for place in places.values())
+    return all(_in(there, read_manifest(place)) for place in places.values())
+
+
+def _in(there: set[str], part: Manifest | None) -> bool:
+    return part is not None and part.status == "complete" and shard_digests(part) <= there
 
 
 def _was_merged(root: Path) -> bool:
@@ -156,7 +162,7 @@ def _found(first: PartRead) -> Applicable:
 
 
 def _summary(output_dir: Path, root: Path, graded: tuple[GradedInput, ...], begun: float) -> Summary:
-    said = json.loads((root / ABOUT).read_bytes())
+    said = _said(root)
     splits, failures = tally(RunReader(root), labels_match=bool(said["labels_match"]))
     page = f"{REPORT}/{page_name(1)}"
     records = sum(count.ok + count.failed for count in splits.values())
@@ -175,14 +181,41 @@ def _summary(output_dir: Path, root: Path, graded: tuple[GradedInput, ...], begu
     )
 
 
+def _said(root: Path) -> Mapping[str, Any]:
+    try:
+        said = json.loads((root / ABOUT).read_bytes())
+        return {"labels_match": said["labels_match"], **{key: dict(said[key]) for key in ("choices", "not_applicable")}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            "SW-S49", f"{root / ABOUT} cannot be read: {error}",
+            fix="run the command without shard=: it writes the file anew and computes nothing twice",
+        ) from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _held(place: Path, there: set[str]) -> Iterator[None]:
+    """Hold a part that a run with the shards ``there`` can do without: no job is at work on it, or has been since."""
+    with holding(place):
+        if not _in(there, read_manifest(place)):
+            raise StoreError(
+                "SW-S46", f"{place} has changed since it was merged", fix="let its command end, then merge again"
+            )
+        yield
+
+
 def _remove(root: Path, places: Mapping[Part, Path]) -> tuple[str, ...]:
     """Delete the parts, each by a name that says so first: a kill leaves none that looks like one. What is left?"""
     folder = root / PARTS
     try:
         if not folder.is_dir():
             return ()
+        there = shard_digests(read_manifest(root))
+        for place in places.values():  # all of them, before the first is deleted
+            with _held(place, there):
+                pass
         for place in places.values():
-            place.rename(folder / f"{REMOVED}{place.name}")
+            with _held(place, there):
+                place.rename(folder / f"{REMOVED}{place.name}")
             reach("merge.removing")
         for gone in folder.glob(f"{REMOVED}*"):
             shutil.rmtree(gone)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
+from types import UnionType
 from typing import Any, Final
 
 from seewhy.data.records import RecordRef
-from seewhy.pipeline.about import ABOUT
-from seewhy.pipeline.part_files import PartFacts, index_digest, read_facts, read_records
+from seewhy.pipeline.about import ABOUT, earlier_commands
+from seewhy.pipeline.part_files import PartFacts, index_digest, read_facts, read_records, unreadable
 from seewhy.store.keys import difference
+from seewhy.store.layout import MANIFEST
 from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.store.part import Part
 from seewhy.store.parts import incomplete, shown
@@ -19,6 +22,17 @@ from seewhy.values import Json, StoreError
 
 ALIKE: Final = ("class_names", "label_names", "labels_match", "default_layers", "crowded_names")
 """What the ``about.json`` of all parts must say alike; choices, such as a batch size that fits, may differ."""
+_SAID: Final[Mapping[str, type | UnionType]] = {
+    "class_names": list | None,
+    "label_names": list | None,
+    "labels_match": bool,
+    "default_layers": dict,
+    "choices": dict,
+    "not_applicable": dict,
+    "drawings": list,
+    "commands": list,
+}
+"""What the ``about.json`` of a part holds and a merge reads; drawings are not there in one of an earlier version."""
 _MOST_LINES: Final = 20
 
 
@@ -86,9 +100,9 @@ def merged_about(abouts: Sequence[Mapping[str, Any]], earlier: Path) -> bytes:
     said = dict(abouts[0])
     said["choices"] = _choices([about["choices"] for about in abouts])
     if "drawings" in said:
-        said["drawings"] = _each_once(drawing for about in abouts for drawing in about["drawings"])
+        said["drawings"] = _each_once(drawing for about in abouts for drawing in about.get("drawings", ()))
     commands = [_of_any_part(words) for about in abouts for words in about["commands"]]
-    said["commands"] = _each_once([*_commands(earlier), *commands])
+    said["commands"] = _each_once([*earlier_commands(earlier), *commands])
     return (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -96,14 +110,25 @@ def _read(place: Path) -> PartRead:
     manifest = read_manifest(place)
     try:
         about = json.loads((place / ABOUT).read_bytes())
-        if manifest is None or not isinstance(about, dict) or not {"choices", "commands"} <= about.keys():
-            raise ValueError("it does not say what a run's does")
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            "SW-S49", f"{place / ABOUT} cannot be read: {error}",
-            fix="run the command of that part again: it writes the file anew and computes nothing twice",
-        ) from error  # fmt: skip
+        _require_said(about)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(place / ABOUT, error) from error
+    if manifest is None:
+        raise unreadable(place / MANIFEST, "it is not there any more")
     return PartRead(place, manifest, read_facts(place), about)
+
+
+def _require_said(about: object) -> None:
+    """Raise ``ValueError`` where an ``about.json`` is not of the form that :func:`merged_about` brings together."""
+    if not isinstance(about, dict):
+        raise ValueError("it is no object")
+    said = {"drawings": [], **about}
+    wrong = [key for key, kind in _SAID.items() if key not in said or not isinstance(said[key], kind)]
+    if not wrong:
+        texts = {"choices": list(said["choices"].values()), "commands": [*chain(*said["commands"])]}
+        wrong = [key for key, found in texts.items() if not all(isinstance(text, str) for text in found)]
+    if wrong:
+        raise ValueError(f"it has no {' and no '.join(wrong)} as a run writes it")
 
 
 def _require_one_run(parts: Mapping[Part, PartRead]) -> None:
@@ -147,13 +172,6 @@ def _of_any_part(words: Sequence[str]) -> list[str]:
 
 def _names_part(word: str) -> bool:
     return word.startswith("shard=") and "/" in word
-
-
-def _commands(about: Path) -> list[list[str]]:
-    try:
-        return [[str(word) for word in words] for words in json.loads(about.read_bytes())["commands"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _each_once(items: Iterable[Any]) -> list[Any]:

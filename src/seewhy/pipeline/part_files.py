@@ -81,7 +81,7 @@ def read_facts(place: Path) -> PartFacts:
         del said["part"]
         return PartFacts(**said)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(place / FACTS, error) from error
+        raise unreadable(place / FACTS, error) from error
 
 
 def read_records(place: Path) -> list[tuple[int, RecordRef]]:
@@ -91,16 +91,17 @@ def read_records(place: Path) -> list[tuple[int, RecordRef]]:
         rows = zip(columns["position"], columns["record_id"], columns["split"], strict=True)
         return [(position, RecordRef(record_id, split)) for position, record_id, split in rows]
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise _unreadable(place / RECORDS, error) from error
+        raise unreadable(place / RECORDS, error) from error
 
 
 def _plain(value: Any) -> Json:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _unreadable(path: Path, error: Exception) -> StoreError:
+def unreadable(path: Path, reason: object) -> StoreError:
+    """``SW-S49``, a file of a part that is not to be believed."""
     return StoreError(
         "SW-S49",
-        f"{path} cannot be read: {error}",
+        f"{path} cannot be read: {reason}",
         fix="run the command of that part again: it writes the file anew and computes nothing twice",
     )

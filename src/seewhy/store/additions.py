@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from seewhy.store.files import file_digest, remove_temporaries, replacing, write_atomic
-from seewhy.store.layout import LOCK, MANIFEST, inside, is_run
-from seewhy.store.lock import DirectoryLock
+from seewhy.store.files import file_digest, replacing, write_atomic
+from seewhy.store.holding import holding
+from seewhy.store.layout import MANIFEST, inside, is_run
 from seewhy.store.manifest import DerivedEntry, Manifest, read_manifest, render
 from seewhy.values import Artifact, StoreError
 
@@ -92,23 +92,17 @@ def adding_to(path: str | Path) -> Iterator[Additions]:
     root = Path(path).resolve()
     if not is_run(root):
         raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
-    lock = DirectoryLock(root / LOCK)
-    abandoned = lock.acquire()
-    try:
+    with holding(root):
         manifest = read_manifest(root)
         if manifest is None:
             raise StoreError(
                 "SW-S17", f"{path} has no manifest.json", fix="run the command that made it again: that rebuilds it"
             )
-        if abandoned:
-            remove_temporaries(root)
         additions = Additions(root, manifest)
         try:
             yield additions
         finally:
             additions.save()
-    finally:
-        lock.release()
 
 
 def _has(path: Path, artifact: Artifact) -> bool:

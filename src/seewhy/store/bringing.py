@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy.store.failpoints import reach
-from seewhy.store.files import file_digest, remove_temporaries
-from seewhy.store.layout import LOCK, committed_shards, inside, shard_name, taken_numbers
-from seewhy.store.lock import DirectoryLock
+from seewhy.store.files import file_digest
+from seewhy.store.holding import holding
+from seewhy.store.layout import committed_shards, inside, shard_name, taken_numbers
 from seewhy.store.manifest import Manifest, ShardEntry, read_manifest
 from seewhy.store.part import Part
 from seewhy.store.picture_tables import table_of
@@ -46,18 +46,14 @@ class Bringer:
 
         Raises:
             StoreError: ``SW-S04`` the part is being written, ``SW-S46`` it is not complete, ``SW-S49`` a shard is
-                damaged or holds other records, and what the disk raises.
+                damaged or holds other records, ``SW-S10`` a row lists a picture outside of it, and what the disk
+                raises.
         """
-        lock = DirectoryLock(place / LOCK)
-        if lock.acquire():
-            remove_temporaries(place)
-        try:
+        with holding(place):
             manifest = read_manifest(place)
             if manifest is None or manifest.status != "complete":
                 raise StoreError("SW-S46", f"part {part} is not complete any more", fix="run its command, then merge")
             self._bring_all(part, place, manifest, splits)
-        finally:
-            lock.release()
 
     def _bring_all(self, part: Part, place: Path, manifest: Manifest, splits: Mapping[str, str]) -> None:
         missing: set[str] = set()
