@@ -23,6 +23,7 @@ from seewhy.data.multi_input import MultiInput
 from seewhy.data.volume_folder import VolumeFolder
 from seewhy.remote import files, stores
 from seewhy.remote.address import Address
+from seewhy.remote.failures import told
 from seewhy.values import DataError, MissingExtraError
 
 TREE = {
@@ -281,6 +282,34 @@ def test_addresses_that_cannot_be_used(address: str, code: str, said: str) -> No
     assert caught.value.code == code
     assert re.search(said, caught.value.message)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("abfs://photos@account.dfs.core.windows.net/set", "fix: write abfs://CONTAINER/PATH, and the account as"),
+        ("github://organisation:repository@main/set", "fix: write github://PATH, and the rest as FSSPEC_GITHUB_ORG"),
+    ],
+)
+def test_of_what_stands_before_an_at_the_form_to_write_is_told(address: str, said: str) -> None:
+    with pytest.raises(DataError, match="SW-D140") as caught:
+        ImageFolder(address)
+    assert said in str(caught.value)
+
+
+def test_an_address_that_its_store_cannot_read_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strip(path: str) -> str:
+        raise ValueError("no such form")
+
+    monkeypatch.setattr(MemoryFileSystem, "_strip_protocol", staticmethod(strip))
+    with pytest.raises(DataError, match=r"SW-D140.*memory://set is no address of memory:// \(ValueError: no such form"):
+        ImageFolder("memory://set")
+
+
+def test_what_is_no_secret_of_the_environment_stays_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TOKENIZERS_PARALLELISM": "false", "MY_TOKEN": "abcdef", "API_TOKENS": "ghijkl"}.items():
+        monkeypatch.setenv(name, value)
+    assert told(ValueError("false: abcdef, ghijkl")) == "ValueError: false: …, …"
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,14 @@ WEB: Final = ("http", "https")
 _URL: Final = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _OF_A_PATH: Final = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>[^/].*)", re.DOTALL)
 _ANYWHERE: Final = re.compile(r"(?P<protocol>\b[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>[^\s'\"<>|]*)")
+_AZURE: Final = ("abfs", "abfss", "az")
+_BEFORE_AT: Final = {**dict.fromkeys(_AZURE, "a container"), "github": "an organisation and a repository"}
+_WITHOUT_AT: Final = {
+    **dict.fromkeys(_AZURE, "write abfs://CONTAINER/PATH, and the account as AZURE_STORAGE_ACCOUNT_NAME"),
+    "github": "write github://PATH, and the rest as FSSPEC_GITHUB_ORG, FSSPEC_GITHUB_REPO and FSSPEC_GITHUB_SHA",
+}
+"""Stores whose own addresses have an ``@`` that is no user's: one file system serves all addresses of a protocol, so
+that what chooses it stands in the environment."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -87,8 +95,9 @@ def address_of(place: str | os.PathLike[str]) -> Address | None:
     if "@" in address.path.partition("/")[0]:
         raise RemoteError(
             "address",
-            f"{address} holds a user or a password",
-            fix="leave them out; stores find credentials in the environment or their own files",
+            f"{address} holds {_BEFORE_AT.get(address.protocol, 'a user or a password')} before an @",
+            fix=_WITHOUT_AT.get(address.protocol, "leave them out")
+            + "; stores find credentials in the environment or their own files",
         )
     if "::" in address.path or "\0" in address.path:
         raise RemoteError("address", f"{address} is no single place", fix="give protocol://path, without ::")

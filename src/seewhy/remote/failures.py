@@ -34,7 +34,7 @@ _SECRET: Final = re.compile(
     r"(?i)\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bhf_[A-Za-z0-9]{8,}|"
     r"(?:x-amz-[\w-]+|signature|sig|awsaccesskeyid|token|secret|password|authorization|credential)=[^\s&'\"]+"
 )
-_FROM_ENVIRONMENT: Final = re.compile(r"(?i)SECRET|TOKEN|PASSWORD|ACCESS_KEY|CREDENTIAL")
+_FROM_ENVIRONMENT: Final = re.compile(r"(?i)SECRET|TOKENS?(?![A-Z])|PASSWORD|ACCESS_KEY|CREDENTIAL")
 _LONGEST: Final = 200
 
 

@@ -6,10 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from seewhy.remote.address import LOCAL, Address
-from seewhy.remote.failures import TRANSIENT, RemoteError, failure_of
+from seewhy.remote.failures import TRANSIENT, RemoteError, failure_of, told
 from seewhy.values import MissingExtraError, nearest
 
 CONNECT_SECONDS: Final = 5
@@ -51,7 +52,7 @@ def ask(address: Address, question: Callable[[Any, str], T], *, shown: str = "",
     Raises ``RemoteError`` (``shown`` is what it calls the place) and ``MissingExtraError``.
     """
     system = file_system(address.protocol)
-    path = system._strip_protocol(address.url)
+    path = _path(system, address)
     for attempt in range(attempts):
         try:
             return question(system, path)
@@ -71,6 +72,17 @@ def is_there(address: Address) -> Mapping[str, Any]:
     Raises what :func:`ask` raises.
     """
     return _within(FIRST_ANSWER_SECONDS, address, lambda: ask(address, lambda system, path: dict(system.info(path))))
+
+
+def _path(system: Any, address: Address) -> str:
+    try:
+        return str(system._strip_protocol(address.url))
+    except Exception as error:  # as in `ask`
+        raise RemoteError(
+            "address",
+            f"{address} is no address of {address.protocol}:// ({told(error)})",
+            fix=f"write it as the fsspec package for {address.protocol} documents",
+        ) from error
 
 
 def _opened(protocol: str) -> Any:
@@ -122,20 +134,17 @@ def _missing(protocol: str, error: ImportError) -> Exception:
 
 
 def _within(seconds: float, address: Address, work: Callable[[], T]) -> T:
-    answers: list[T] = []
-    failures: list[BaseException] = []
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            answers.append(work())
-        except (RemoteError, MissingExtraError) as error:
-            failures.append(error)
+            answer.set_result(work())
+        except Exception as error:  # noqa: BLE001  carried to who waits
+            answer.set_exception(error)
 
     thread = threading.Thread(target=run, name="seewhy-first-answer", daemon=True)
     thread.start()
     thread.join(seconds)
-    if answers:
-        return answers[0]
-    if failures:
-        raise failures[0]
+    if answer.done():
+        return answer.result()
     raise failure_of(TimeoutError(f"no answer within {seconds:.0f} s"), str(address), address.protocol)
