@@ -18,6 +18,7 @@ from torch import nn
 
 import seewhy
 from seewhy.cli.main import seewhy as run_words
+from seewhy.cli.signals import Stop
 from seewhy.data.image_folder import ImageFolder
 from seewhy.store.lock import DirectoryLock
 from seewhy.store.verify import verify
@@ -100,6 +101,7 @@ def test_some_of_them(made: Path, undrawn: Path) -> None:
         (["data.size=[8,8]", "data.root={home}/photos"], "SW-R73"),
         (["data.root={home}/nowhere"], "SW-D"),
         (["data.rot={home}/photos", "data.root={home}/photos"], "SW-F28"),
+        (["data.size=[8,8]"], "SW-F331"),
     ],
 )
 def test_what_is_refused_changes_nothing(
@@ -120,6 +122,50 @@ def test_a_run_that_is_being_written_is_left_to_its_writer(undrawn: Path, capsys
     finally:
         lock.release()
     assert "SW-S04" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["render", "report", "verify", "merge", "serve", "cluster"])
+def test_a_run_in_a_store_is_to_be_fetched_first(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words([command, "s3://bucket/run"]) == 2
+    assert "[SW-S50] s3://bucket/run lies in a store" in (said := capsys.readouterr().err)
+    assert "seewhy fetch s3://bucket/run DIR" in said
+
+
+def test_a_run_that_is_not_there_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    code = """import sys
+from seewhy.cli.main import seewhy
+for command in ("verify", "report", "serve", "render"):
+    assert seewhy([command, "nothing"]) == 2
+    assert "torch" not in sys.modules, command"""
+    paths = {"PYTHONPATH": str(Path(seewhy.__file__).parents[1])}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **paths}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("[SW-S17] ") == 4
+
+
+@pytest.mark.parametrize("command", ["render", "fetch"])
+def test_an_interrupt_is_no_traceback(
+    command: str, undrawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seewhy.pipeline.rendering.Rendering.draw", interrupted)
+    monkeypatch.setattr("seewhy.pipeline.remote_output.fetch_run", interrupted)
+    words = {"render": ["render", str(undrawn)], "fetch": ["fetch", "memory://cli-none/run", "here"]}
+    assert run_words(words[command]) == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
+
+
+def test_a_signal_is_answered_in_words_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    with Stop("the pictures at hand") as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not stop():
+            pass
+    assert "finishing the pictures at hand, then stopping" in capsys.readouterr().err
+    assert stop.exit_code == 130
 
 
 def test_a_run_that_does_not_tell_how_pictures_are_drawn_is_named(

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pipeline_inputs import SHAPES, Named, TwoGaps
-from pipeline_samples import Pictures, conv_net, ids, pictures, rows, snapshot, vit
+from pipeline_samples import Log, Pictures, conv_net, ids, pictures, rows, snapshot, vit
 
 import seewhy
+from seewhy.cli.progress import outcome_of
+from seewhy.cli.unchanged import Standing
 from seewhy.pipeline.merge import merge
+from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering import Drawable, Rendered, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Previews, Records
 from seewhy.pipeline.sampling import sample_of
+from seewhy.render.errors import RenderError
 from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.static_report import remake_report
 from seewhy.store.additions import adding_to
 from seewhy.store.picture_tables import KIND
+from seewhy.store.receipts import read_receipts
 from seewhy.store.remakable import write_remakable
 from seewhy.store.run_reader import RunReader
 from seewhy.store.shards import Shard
@@ -112,6 +119,38 @@ def test_the_same_command_with_render_all_draws_what_is_missing_and_asks_no_mode
     before = snapshot(undrawn)
     seewhy.run(vit(), Pictures([*ids(4), "A", "a"]), undrawn, shard_size=4, generate_report=False)
     assert snapshot(undrawn) == before
+
+
+def test_pictures_that_a_later_command_cannot_draw_are_told_and_keep_no_receipt(undrawn: Path) -> None:
+    names = [*ids(4), "A", "a"]
+    given: dict[str, Any] = {"shard_size": 4, "generate_report": False}
+    standing = Standing(undrawn, "request", "data", 1, report=False, retries=False, recheck=False)
+    summary = seewhy.run(vit(), Pictures(names, faults={"r01": OSError("gone")}), undrawn, **given)
+    assert summary.choices[NOT_DRAWN] == "of 1 records, such as r01: OSError: gone"
+    assert json.loads((undrawn / "about.json").read_text())["choices"][NOT_DRAWN] == summary.choices[NOT_DRAWN]
+    assert f"{NOT_DRAWN}: of 1 records, such as r01: OSError: gone" in outcome_of(summary).notes
+    standing.keep(outcome_of(summary))
+    assert read_receipts(undrawn) == []
+    assert verify(undrawn) == []
+    summary = seewhy.run(vit(), Pictures(names), undrawn, **given)
+    assert NOT_DRAWN not in (undrawn / "about.json").read_text()
+    standing.keep(outcome_of(summary))
+    assert len(read_receipts(undrawn)) == 1
+
+
+def test_a_later_command_that_draws_is_watched_and_can_be_stopped(whole: Path, undrawn: Path) -> None:
+    names = [*ids(4), "A", "a"]
+    given: dict[str, Any] = {"shard_size": 4, "generate_report": False}
+    log = Log()
+    summary = seewhy.run(
+        vit(), Pictures(names), undrawn, observer=log, stop=lambda: bool(pngs(undrawn)), writer_threads=1, **given
+    )
+    assert summary.interrupted
+    assert 0 < len(pngs(undrawn)) < len(pngs(whole))
+    assert set(log.advances) == {(1, 0)}
+    assert not seewhy.run(vit(), Pictures(names), undrawn, **given).interrupted
+    assert pngs(undrawn) == pngs(whole)
+    assert verify(undrawn) == []
 
 
 def test_a_sample_follows_from_the_ids_alone(tmp_path: Path) -> None:
@@ -291,3 +330,12 @@ def test_a_shard_made_anew_does_not_take_the_pictures_of_another(undrawn: Path) 
 def test_another_word_for_render_is_refused(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="SW-F330"):
         seewhy.run(vit(), Pictures(ids(2)), tmp_path / "run", **given)
+
+
+def test_a_record_without_a_picture_of_its_inputs_is_drawn_from_the_data_alone(bare: Path) -> None:
+    row = next(RunReader(bare).rows("test", previews=True))
+    assert Previews().of(row)
+    for changed in (replace(row, previews=()), replace(row, previews=(replace(row.previews[0], kind="signals"),))):
+        with pytest.raises(RenderError, match="SW-R72") as refusal:
+            Previews().of(changed)
+        assert "data.root=DIR" in str(refusal.value)

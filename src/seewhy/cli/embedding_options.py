@@ -41,8 +41,12 @@ def open_embeddings(asked: argparse.Namespace) -> Embeddings:
 
     Raises:
         EmbeddingError: ``SW-E31``, the answer would be written over what it is of, or into a run; as
-            :meth:`Embeddings.load`.
+            :meth:`Embeddings.load`. ``StoreError`` SW-S50 for an address.
     """
+    from seewhy.cli.local_run import run_here
+
+    asked.run_dir = run_here(asked.run_dir)
+
     from seewhy.inspection.embeddings import Embeddings
 
     if asked.output is not None:

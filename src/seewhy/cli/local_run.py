@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seewhy.remote.address import is_url, local_path
+from seewhy.store.layout import is_run
 from seewhy.values import StoreError
 
 
@@ -25,3 +26,13 @@ def run_here(place: str | Path) -> Path:
                 fix=f"seewhy fetch {address} DIR, then the same command with DIR",
             )  # fmt: skip
     return local_path(place)
+
+
+def require_run(root: Path) -> None:
+    """Refuse a place without a run, before anything heavy is imported to look at it.
+
+    Raises:
+        StoreError: ``SW-S17``.
+    """
+    if not is_run(root):
+        raise StoreError("SW-S17", f"{root} holds no run", fix="check the path; a run has a manifest.json")

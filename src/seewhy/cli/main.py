@@ -25,6 +25,7 @@ from seewhy.cli.serve import add_serve, run_serve
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 
@@ -57,6 +58,9 @@ def seewhy(words: Sequence[str]) -> int:
     except SeewhyError as error:
         print(f"error {printable_lines(str(error))}", file=sys.stderr)
         return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,9 +96,10 @@ def _demo(asked: argparse.Namespace) -> int:
 
 
 def _verify(asked: argparse.Namespace) -> int:
+    from seewhy.cli.local_run import run_here
     from seewhy.store.verify import verify
 
-    directory: Path = asked.directory
+    directory = run_here(asked.directory)
     findings = verify(directory)
     for finding in findings:
         print(finding)

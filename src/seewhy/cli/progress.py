@@ -8,14 +8,16 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from seewhy.cli.drawn_records import DrawnRecords
 from seewhy.cli.outcome import MOST_FAILURES, Outcome, SplitLine, show_outcome
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.job import ASSUMED
 from seewhy.pipeline.plan import Plan
+from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.summary import Summary
 
 SECONDS_BETWEEN_LINES = 10.0
-SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics", "report")
+SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics", "report", NOT_DRAWN)
 """Choices that are said again at the end, beside what was assumed."""
 
 
@@ -26,6 +28,7 @@ class Watcher:
         self._console = console
         self._total = self._done = self._failed = 0
         self._begun = self._line_at = time.monotonic()
+        self._drawn = DrawnRecords(console)
         self._bar = Progress(
             TextColumn("[bold]explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
@@ -55,6 +58,9 @@ class Watcher:
 
     def advanced(self, records: int, failed: int) -> None:
         """Move on."""
+        if self._done >= self._total:
+            self._drawn(records)
+            return
         self._done += records
         self._failed += failed
         now = time.monotonic()

@@ -32,7 +32,9 @@ def add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="RUN_DIR",
         help="the run; then data.key=value, settings of its data set (data.root=DIR: where it is)",
     )
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data set is, as data.root=DIR")
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="where the data set is, as data.root=DIR: a folder or an address"
+    )
     parser.add_argument("--split", action="append", metavar="NAME", help="of this split only; may be repeated")
     parser.add_argument("--record", action="append", metavar="ID", help="of this record only; may be repeated")
     parser.add_argument(
@@ -47,7 +49,14 @@ def run_render(asked: argparse.Namespace) -> int:
     """Draw what is missing; 0 when all was drawn, 1 when a record could not be, as a signal asks when stopped."""
     directories, words = runs_and_data(asked.directories)
     _check(asked, directories)
-    from seewhy.cli.local_run import run_here
+    from seewhy.cli.local_run import require_run
+
+    root = directories[0]
+    require_run(root)
+
+    from rich.console import Console
+
+    from seewhy.cli.drawn_records import DrawnRecords
     from seewhy.cli.signals import Stop
     from seewhy.pipeline.rendering import Drawable, Rendering
     from seewhy.pipeline.rendering_ground import Previews, Records
@@ -56,8 +65,7 @@ def run_render(asked: argparse.Namespace) -> int:
     from seewhy.store.remakable import write_remakable
     from seewhy.store.run_reader import RunReader
 
-    root = run_here(directories[0])
-    with adding_to(root) as additions, Stop() as stop:
+    with adding_to(root) as additions, Stop("the pictures at hand") as stop:
         reader, drawable = RunReader(additions.root), Drawable.of(additions.root)
         for table in present_tables(additions.root):
             additions.take_note(table)
@@ -76,7 +84,8 @@ def run_render(asked: argparse.Namespace) -> int:
             additions.write_file(relative, data, kind=KIND)
 
         grounds = Previews() if dataset is None else Records(dataset)
-        done = Rendering(reader, drawable, grounds, write, keep, asked.threads).draw(wish, stop)
+        drawn = DrawnRecords(Console(stderr=True))
+        done = Rendering(reader, drawable, grounds, write, keep, asked.threads).draw(wish, stop, drawn)
     _say(done, root)
     return stop.exit_code if done.stopped else int(bool(done.failures))
 
@@ -134,7 +143,7 @@ def _require(word: str, known: Any, what: str) -> None:
         )
 
 
-def _dataset(reader: RunReader, root: Path | None, given: Mapping[str, Any]) -> Dataset | None:
+def _dataset(reader: RunReader, root: str | None, given: Mapping[str, Any]) -> Dataset | None:
     """The data set of the run, where it can be opened: with the settings that the run's manifest tells."""
     from seewhy.cli.build import dataset_of
     from seewhy.cli.live_data import live_dataset
@@ -149,6 +158,11 @@ def _dataset(reader: RunReader, root: Path | None, given: Mapping[str, Any]) -> 
         dataset = live_dataset(data, root, given, None)
     if dataset is not None:
         require_same_data(dataset, data)
+    elif given:
+        raise ConfigError(
+            "SW-F331", f"{', '.join(f'{DATA}{name}' for name in given)} say how the data set is read, but not where",
+            fix="add data.root=DIR, or leave them out to draw over the previews stored in the run",
+        )  # fmt: skip
     return dataset
 
 

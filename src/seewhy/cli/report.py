@@ -20,9 +20,13 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run_report(asked: argparse.Namespace) -> int:
     """Write the pages into the run, and say where they are."""
+    from seewhy.cli.local_run import require_run, run_here
+
+    directory = run_here(asked.directory)
+    require_run(directory)
+
     from seewhy.report.static_report import remake_report
 
-    directory: Path = asked.directory
     names = remake_report(directory, include_paths=asked.include_paths, max_records=asked.max_records)
     further = f" and {len(names) - 1} more" if len(names) > 1 else ""
     print(f"{directory / names[0]}{further}: open it in a browser; it needs no network")

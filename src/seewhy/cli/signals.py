@@ -1,4 +1,4 @@
-"""Ctrl-C and termination, asked politely: the shard at hand is finished first, a second signal ends at once."""
+"""Ctrl-C and termination, asked politely: what is at hand is finished first, a second signal ends at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 
 
 class Stop:
-    """Collects SIGINT and SIGTERM inside its ``with`` block; the handlers found there are put back afterwards."""
+    """Collects SIGINT and SIGTERM inside its ``with`` block; the handlers found there are put back afterwards.
 
-    def __init__(self) -> None:
+    ``at_hand`` is what is finished first.
+    """
+
+    def __init__(self, at_hand: str = "the shard at hand") -> None:
+        self._at_hand = at_hand
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -41,4 +45,4 @@ class Stop:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt
         self.signal = number
-        print("\nfinishing the shard at hand, then stopping; once more stops at once", file=sys.stderr, flush=True)
+        print(f"\nfinishing {self._at_hand}, then stopping; once more stops at once", file=sys.stderr, flush=True)

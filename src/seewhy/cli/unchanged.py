@@ -20,6 +20,7 @@ import seewhy
 from seewhy.cli.data_files import data_state
 from seewhy.cli.file_state import FileState
 from seewhy.cli.outcome import Outcome, show_outcome
+from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.store.keys import digest
 from seewhy.store.receipts import Receipt, directory_state, keep_receipt, read_receipts
 from seewhy.values import Json, StoreError
@@ -86,10 +87,13 @@ class Standing:
 
     def keep(self, outcome: Outcome) -> None:
         """Keep a receipt of a command that ended well; of any other, or where it cannot be written, nothing is kept.
+        One that could not draw a picture has not: the next may.
 
         Shards that were written or changed since the last receipt are hashed: none is kept of a damaged one.
         """
         if outcome.interrupted or (outcome.failed and self.retries) or (outcome.report is None and self.report):
+            return
+        if any(note.startswith(NOT_DRAWN) for note in outcome.notes):
             return
         if (state := directory_state(self.output_dir)) is None:
             return

@@ -23,6 +23,7 @@ from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.precision_check import precision_note
 from seewhy.pipeline.remote_output import Sending, mirrored, output_address, output_path
+from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
@@ -49,7 +50,7 @@ class Observer(Protocol):
         ...
 
     def advanced(self, records: int, failed: int) -> None:
-        """A batch was computed."""
+        """A batch was computed; once all are, pictures of some records of earlier runs were drawn."""
         ...
 
     def committed(self, shard: str) -> None:
@@ -149,9 +150,13 @@ def _run(
         reader = RunReader(directory.root)
         splits, failures = tally(reader, labels_match=job.labels_match)
         ended = Ended()
-        if computed == plan.records:
-            if plan.reused:
-                draw_reused(job, directory, reader)
+        drawn = computed == plan.records
+        if drawn and plan.reused:
+            drawn = draw_reused(job, directory, reader, stop, observer.advanced)
+            stopped = stopped or not drawn
+            if NOT_DRAWN in job.found.choices:
+                about = directory.write_file(ABOUT, about_json(job, command, directory.root / ABOUT), kind="about")
+        if drawn:
             ended = _finish(job, directory, reader, about, failures, profiler)
             directory.finish(present_tables(directory.root))
     asked_for = {(job.index[position].split, job.index[position].record_id) for position in job.selected}
