@@ -89,7 +89,8 @@ def test_a_run_in_a_store_is_fetched_whole(
     monkeypatch.setattr(stores, "_open", {})
     words = EXPERIMENT.replace("output_dir=out", "output_dir=memory://cli-store/run")
     try:
-        assert command(f"{words} shard=0/1").code == 0
+        ended = command(f"{words} shard=0/1")
+        assert (ended.code, "in the store: memory://cli-store/run/parts/0-of-1 (" in ended.err) == (0, True)
         assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 0
         assert seewhy(["merge", "here"]) == 0
     finally:
