@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from itertools import combinations
+from itertools import count as count_from
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seewhy.store import files, ledger, run_directory
+from seewhy.store import files, ledger, numbering, run_directory
 from seewhy.store.attempts import Attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.ledger import Answered
@@ -43,6 +44,25 @@ def test_splits_that_differ_in_case_alone_count_together() -> None:
 def test_a_later_row_of_a_record_lies_in_a_later_shard() -> None:
     names = shard_names([SECOND[0], FRESH[0]], [shard(1), shard(3)], {"train": {**OLD, "x": Answered("", "ok", {}, 3)}})
     assert names == [shard(4), shard(0)]
+
+
+def test_each_gets_the_lowest_free_number_above_its_own_and_many_taken_ones_are_passed_in_few_steps() -> None:
+    class Counted(dict[int, int]):
+        steps = 0
+
+        def get(self, key: int, default: object = None) -> object:  # type: ignore[override]
+            Counted.steps += 1
+            return super().get(key, default)
+
+    count = 500
+    taken = set(range(1, count)) | {count + 5}
+    series = numbering._Series(taken)
+    series._onward = Counted(series._onward)
+    for least in [*range(3, count), 0, *range(count)]:
+        expected = next(number for number in count_from(least) if number not in taken)
+        assert series.take(least) == expected
+        taken.add(expected)
+    assert Counted.steps < 20 * count  # one by one it is hundreds for each
 
 
 @pytest.mark.parametrize("made", [made for count in range(6) for made in combinations(range(5), count)])

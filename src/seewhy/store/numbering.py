@@ -39,19 +39,18 @@ def shard_names(
 
 
 class _Series:
-    """The numbers of one split's shards."""
+    """The numbers of one split's shards. Each that is taken points on, so that many are passed in few steps."""
 
     def __init__(self, taken: set[int]) -> None:
-        self._taken, self._lowest = taken, 0
+        self._onward = {number: number + 1 for number in taken}
 
     def take(self, least: int) -> int:
         """The lowest free number from ``least`` on, free no longer."""
-        while self._lowest in self._taken:
-            self._lowest += 1
-        number = max(least, self._lowest)
-        while number in self._taken:
-            number += 1
-        self._taken.add(number)
+        number, passed = least, []
+        while (onward := self._onward.get(number)) is not None:
+            passed.append(number)
+            number = onward
+        self._onward.update(dict.fromkeys([*passed, number], number + 1))
         return number
 
 
