@@ -17,8 +17,9 @@ from store_samples import QUESTIONS, sample_row
 
 from seewhy.store import shards
 from seewhy.store.columns import list_cells, list_column
+from seewhy.store.picture_tables import LaterPictures, encode_table
 from seewhy.store.shards import GROUP_ROWS, Shard, ShardHeader, encode_shard
-from seewhy.values import Answer, Preview, RecordRow, StoreError
+from seewhy.values import Answer, Artifact, Preview, RecordRow, StoreError
 
 HEADER = ShardHeader("train", QUESTIONS, {"seed": 0}, {"seewhy": "0.1.0"})
 
@@ -50,6 +51,31 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     ]
     for row, back in zip(rows, stored(tmp_path / "s.parquet", rows).group(0, previews=True), strict=True):
         require_equal(row, back)
+
+
+def test_pictures_of_many_groups_are_listed_with_their_rows_and_their_table_is_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"r{number}" for number in range(2 * GROUP_ROWS + 1)]
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "pictures").mkdir()
+    shard = stored(tmp_path / "shards/train-00000.parquet", [RecordRow(record_id, "train", 0) for record_id in ids])
+    made = [LaterPictures(name, "", files=(Artifact("gradcam", f"{name}.png", name, "0", 1),)) for name in ids]
+    table = tmp_path / "pictures/train-00000.parquet"
+    table.write_bytes(encode_table(made, GROUP_ROWS))
+    opened: list[Path] = []
+
+    class Opened(pq.ParquetFile):
+        def __init__(self, path: Path, **given: object) -> None:
+            opened.append(path)
+            super().__init__(path, **given)
+
+    monkeypatch.setattr(pq, "ParquetFile", Opened)
+    listed = [(row.record_id, [file["path"] for file in row.files]) for row in shard.listed()]
+    assert listed == [(name, [f"{name}.png"]) for name in ids]
+    assert opened.count(table) == 1
+    table.write_bytes(encode_table(made[:GROUP_ROWS], GROUP_ROWS))  # of an earlier shard, which held fewer rows
+    assert sum(len(row.files) for row in shard.listed()) == GROUP_ROWS
 
 
 def test_a_shard_of_before_previews_is_read_without_them(tmp_path: Path) -> None:

@@ -78,11 +78,6 @@ class OpenShard:
         if len(self._waiting) > MOST_WAITING:
             wait([self._waiting.popleft()])
 
-    @property
-    def full(self) -> bool:
-        """Whether every record of the chunk is there."""
-        return len(self._rows) == len(self.chunk.positions)
-
     def drawn(self) -> None:
         """Wait for the pictures."""
         wait(self._waiting)

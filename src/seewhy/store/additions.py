@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from seewhy.store.files import file_digest, replacing, write_atomic
 from seewhy.store.holding import holding
 from seewhy.store.layout import MANIFEST, inside, is_run
 from seewhy.store.manifest import DerivedEntry, Manifest, read_manifest, render
+from seewhy.store.remakable import write_remakable
 from seewhy.values import Artifact, StoreError
 
 
@@ -34,11 +34,7 @@ class Additions:
         Raises:
             StoreError: ``SW-S10`` the path leaves the directory, ``SW-S01`` to ``SW-S03`` from the disk.
         """
-        path = inside(self.root, relative)
-        artifact = Artifact(kind, relative, "", hashlib.sha256(data).hexdigest(), len(data))
-        if not _has(path, artifact):
-            write_atomic(path, data, durable=False)
-        return self._listed(artifact)
+        return self._listed(write_remakable(self.root, relative, data, kind=kind))
 
     def write_with(self, relative: str, fill: Callable[[Path], None], *, kind: str) -> Artifact:
         """Write a file too large for memory: ``fill`` writes into the path it is given. Else as :meth:`write_file`."""
@@ -103,10 +99,3 @@ def adding_to(path: str | Path) -> Iterator[Additions]:
             yield additions
         finally:
             additions.save()
-
-
-def _has(path: Path, artifact: Artifact) -> bool:
-    try:
-        return path.stat().st_size == artifact.size and file_digest(path) == artifact.sha256
-    except OSError:
-        return False

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from seewhy.store.columns import parquet_bytes
 from seewhy.store.files import file_digest
 from seewhy.store.layout import SHARDS, committed_shards
 from seewhy.values import Artifact, StoreError
@@ -55,12 +56,7 @@ def encode_table(rows: Sequence[LaterPictures], group_rows: int) -> bytes:
         "over": [row.over for row in rows],
         "files": [[_cell(file) for file in row.files] for row in rows],
     }
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.table(columns, schema=_SCHEMA), sink, version="2.6", row_group_size=group_rows, compression="zstd",
-        compression_level=3, use_dictionary=False, write_page_checksum=True,
-    )  # fmt: skip
-    return bytes(sink.getvalue())
+    return parquet_bytes(pa.table(columns, schema=_SCHEMA), group_rows)
 
 
 def read_group(shard: Path, number: int) -> list[LaterPictures]:
@@ -69,13 +65,26 @@ def read_group(shard: Path, number: int) -> list[LaterPictures]:
     Raises:
         StoreError: ``SW-S20``, the table is damaged.
     """
-    path = shard.parent.parent / table_of(f"{SHARDS}/{shard.name}")
+    path = _table_beside(shard)
     if not path.exists():
         return []
     with _reading(path) as file:
         if number >= file.metadata.num_row_groups:
             return []  # of an earlier shard of this name: its rows are told by their ids
         return [_row(cell) for cell in file.read_row_group(number).to_pylist()]
+
+
+def read_groups(shard: Path) -> Iterator[list[LaterPictures]]:
+    """As :func:`read_group`, one group of rows after the other: the table is opened once."""
+    path = _table_beside(shard)
+    if path.exists():
+        with _reading(path) as file:
+            for number in range(file.metadata.num_row_groups):
+                yield [_row(cell) for cell in file.read_row_group(number).to_pylist()]
+
+
+def _table_beside(shard: Path) -> Path:
+    return shard.parent.parent / table_of(f"{SHARDS}/{shard.name}")
 
 
 @contextlib.contextmanager

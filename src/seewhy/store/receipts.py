@@ -20,7 +20,7 @@ from seewhy.store.layout import LOCK, MANIFEST, committed_shards, is_run
 from seewhy.values import Json, StoreError
 
 RECEIPTS: Final = ".receipt.json"
-PICTURES: Final = ("attention_maps", "gradcam")
+PICTURE_FOLDERS: Final = ("attention_maps", "gradcam")
 """Folders of a run's pictures."""
 MOST: Final = 8
 """Receipts kept: as many different commands may take turns in one directory and each is remembered."""
@@ -127,7 +127,7 @@ def _lines(root: Path, names: Sequence[str]) -> Iterator[bytes]:
 
 def _folders(root: Path) -> Iterator[bytes]:
     """Each folder of a run's pictures, its own time and number."""
-    for name in PICTURES:
+    for name in PICTURE_FOLDERS:
         for folder, folders, _ in os.walk(root / name):
             folders.sort()
             found = Path(folder).stat()

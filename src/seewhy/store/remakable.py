@@ -12,7 +12,7 @@ from seewhy.values import Artifact
 
 
 def write_remakable(
-    root: Path, relative: str, data: bytes, *, kind: str, record_id: str, begin: Callable[[], None] = lambda: None
+    root: Path, relative: str, data: bytes, *, kind: str, record_id: str = "", begin: Callable[[], None] = lambda: None
 ) -> Artifact:
     """Write ``data`` below the run directory ``root``; equal bytes on disk are left untouched. Thread-safe.
 

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seewhy.store.columns import list_cells, list_column
+from seewhy.store.columns import list_cells, list_column, parquet_bytes
 from seewhy.store.keys import canonical_json
 from seewhy.store.names import require_unicode
-from seewhy.store.picture_tables import FILE_TYPE, LaterPictures, over_previews, read_group, with_later
+from seewhy.store.picture_tables import FILE_TYPE, LaterPictures, over_previews, read_group, read_groups, with_later
 from seewhy.values import Answer, Artifact, Geometry, Json, Preview, RecordRow, StoreError
 
 SCHEMA_VERSION = 1
@@ -91,18 +91,7 @@ def encode_shard(rows: Sequence[RecordRow], header: ShardHeader) -> bytes:
     for question in sorted(header.questions):
         columns |= _answer_columns(question, [row.answers.get(question) for row in rows])
     table = pa.table(columns).replace_schema_metadata({_METADATA: canonical_json(asdict(header)).encode()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        version="2.6",
-        row_group_size=GROUP_ROWS,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=False,
-        write_page_checksum=True,
-    )
-    return bytes(sink.getvalue())
+    return parquet_bytes(table, GROUP_ROWS)
 
 
 class Shard:
@@ -150,8 +139,9 @@ class Shard:
         """The files of each row, those that were made ``later`` among them."""
         table = self.read(["record_id", "revision", "files"])
         cells = [table[name].to_pylist() for name in ("record_id", "revision", "files")]
+        groups = read_groups(self.path) if later else iter(())
         for start in range(0, self.rows, GROUP_ROWS):
-            made = read_group(self.path, start // GROUP_ROWS) if later else ()
+            made = next(groups, ())
             rows = zip(*(column[start : start + GROUP_ROWS] for column in cells), strict=True)
             for place, (record_id, revision, files) in enumerate(rows):
                 own = _own(made, place, record_id, revision)
