@@ -6,7 +6,7 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 READY := .venv/.installed
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser lock test test-all lint format types contracts check demo docs bench clean

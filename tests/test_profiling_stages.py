@@ -102,6 +102,26 @@ def test_after_an_error_no_device_is_waited_for() -> None:
     assert waits == ["wait"]
 
 
+def test_a_stage_whose_device_reports_an_error_at_its_end_is_left_and_counted() -> None:
+    """CUDA tells of a failed kernel where it is waited for."""
+    looks = iter([True, True, False])
+
+    def wait() -> None:
+        if not next(looks, True):
+            raise RuntimeError("a kernel failed")
+
+    profiler = PerformanceProfiler(synchronise=wait, gauges=(Scripted(),))
+    with profiler.profile("outer"):
+        with pytest.raises(RuntimeError, match="a kernel failed"), profiler.profile("fails"):
+            pass
+        with profiler.profile("later", device=False):
+            pass
+    stats = profiler.get_stats()
+    assert [stats[name]["count"] for name in ("outer", "fails", "later")] == [1, 1, 1]
+    nested = stats["fails"]["total"] + stats["later"]["total"]
+    assert stats["outer"]["own"] == pytest.approx(stats["outer"]["total"] - nested, rel=1e-9)
+
+
 def test_a_peak_that_rises_is_exact_and_one_below_the_highest_lies_between() -> None:
     gauge = Scripted()
     profiler = PerformanceProfiler(gauges=[gauge])
@@ -147,8 +167,9 @@ def test_where_resets_are_refused_the_peak_is_given_as_a_range() -> None:
     assert (facts["peak_memory_mb"], facts["peak_memory_at_most_mb"]) == (150, 300)
 
 
-@pytest.mark.skipif(Resident().read() is None or not Resident().reset(), reason="Linux alone tells a stage's peak")
 def test_resident_memory_sees_what_a_stage_allocates() -> None:
+    if Resident().read() is None or not Resident().reset():
+        pytest.skip("Linux alone tells a stage's peak")
     profiler = PerformanceProfiler(resets=True)
     gc.collect()  # what earlier tests left must not be given back meanwhile
     with profiler.profile("allocate"):

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seewhy import ExplanationCache, GradCAM
 from seewhy.explain import cache_key
 from seewhy.explain.cache_asking import CHANGED
-from seewhy.explain.cache_bytecode import globals_read
+from seewhy.explain.cache_bytecode import code_digest, globals_read
 from seewhy.explain.cache_canonical import CannotBeKeyedError
 from seewhy.explain.cache_structure import structure_of
 from seewhy.explain.cache_values import Tokens
@@ -178,6 +178,39 @@ def test_only_what_is_read_by_a_global_name_counts() -> None:
     assert globals_read((lambda self, image: self.features(image) + torch.nn.functional.relu(image)).__code__) == (
         ("torch", "nn", "functional", "relu"),
     )
+
+
+def mix(*values: Any) -> Any:
+    return sum(values)
+
+
+def mix_one(values: Any) -> Any:
+    return sum(values)
+
+
+def guarded(values: Any) -> Any:
+    try:
+        found = sum(values)
+        found = abs(found)
+    except TypeError:
+        return None
+    return found
+
+
+def guarded_less(values: Any) -> Any:
+    try:
+        found = sum(values)
+    except TypeError:
+        return None
+    else:
+        found = abs(found)
+    return found
+
+
+@pytest.mark.parametrize(("one", "other"), [(mix, mix_one), (guarded, guarded_less)])
+def test_code_that_takes_or_guards_otherwise_is_other_code(one: Any, other: Any) -> None:
+    assert one.__code__.co_names == other.__code__.co_names
+    assert code_digest(one.__code__) != code_digest(other.__code__)
 
 
 def test_a_patched_class_of_an_installed_package_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

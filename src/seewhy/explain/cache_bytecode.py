@@ -22,7 +22,9 @@ ATTRIBUTE: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 def code_digest(code: CodeType) -> str:
     """A digest of what code does, the same in every process of one Python."""
     consts = [code_digest(one) if isinstance(one, CodeType) else _constant(one) for one in code.co_consts]
-    text = repr((code.co_code, consts, code.co_names, code.co_varnames, code.co_freevars))
+    takes = code.co_flags, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
+    names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+    text = repr((code.co_code, code.co_exceptiontable, consts, takes, names))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

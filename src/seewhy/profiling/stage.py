@@ -51,9 +51,15 @@ class Stage(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            # after an error a device may not answer, and its error would hide this one
+            if self._device and error is None:
+                self._profiler._synchronise()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         profiler = self._profiler
-        if self._device and error is None:  # after an error a device may not answer, and its error would hide this one
-            profiler._synchronise()
         end, thread = profiler._clock(), threading.get_ident()
         entry = next((one for one in reversed(self._entries) if one.thread == thread), self._entries[-1])
         self._entries.remove(entry)
