@@ -196,6 +196,7 @@ def test_a_table_without_rows_or_of_another_format_is_refused(folder: Path) -> N
     assert refusal(folder / "table.csv").code == "SW-D03"
     (folder / "ragged.csv").write_text("id,path\np,a.png,extra\n")
     assert refusal(folder / "ragged.csv").code == "SW-D16"
+    assert all(name in refusal(folder / "ragged.csv").fix for name in ("CSV", ".tsv", ".parquet"))
     (folder / "fake.parquet").write_text("id,path\n")
     assert refusal(folder / "fake.parquet").code == "SW-D16"
     assert refusal(folder / "none.csv").code == "SW-D02"

@@ -97,5 +97,5 @@ def _no_annotations(asked: str) -> DataError:
     return DataError(
         "SW-D119",
         f"{asked}, and there are no annotations",
-        fix="set annotations to a CSV or Parquet table with the columns record_id, frame, x and y",
+        fix="set annotations to a CSV, TSV or Parquet table with the columns record_id, frame, x and y",
     )

@@ -53,8 +53,8 @@ def listing(
     split_ratio: Sequence[float],
     seed: int,
 ) -> Listing:
-    """The records of a folder laid out as :class:`seewhy.data.image_folder.ImageFolder`'s, or of a CSV or Parquet table
-    with the columns id, path, label and split (paths relative to ``root``, by default to the table's folder).
+    """The records of a folder laid out as :class:`seewhy.data.image_folder.ImageFolder`'s, or of a CSV, TSV or Parquet
+    table with the columns id, path, label and split (paths relative to ``root``, by default to the table's folder).
 
     Raises ``DataError``: SW-D01 and SW-D02 a setting, SW-D03 nothing found, SW-D04 an id twice, SW-D11 a class folder
     of another name, SW-D13 a layout that can be read in two ways, SW-D12, SW-D15 and SW-D16 from the table, SW-D101

@@ -49,7 +49,7 @@ class GazeTable:
 
 
 def read_gaze_table(table: Path, record_ids: Sequence[str], coordinates: str | None = None) -> GazeTable:
-    """A CSV or Parquet table with one row per point.
+    """A CSV, TSV or Parquet table with one row per point.
 
     Columns: ``record_id``, or ``clip`` with the last part of the id (the name of the film or folder); ``frame`` (a
     number from 0) or ``time`` (seconds from the first frame), ``frame`` where both are there; ``x`` and ``y`` from the

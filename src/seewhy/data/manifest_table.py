@@ -114,7 +114,7 @@ def _not_a_table(manifest: Path, reason: object) -> DataError:
     return DataError(
         "SW-D16",
         f"{manifest.name} cannot be read as a table: {reason}",
-        fix="write a UTF-8 CSV with a header line, or a Parquet file with the suffix .parquet",
+        fix="write a UTF-8 CSV with a header line, the same with tabs as .tsv, or a Parquet file as .parquet",
     )
 
 

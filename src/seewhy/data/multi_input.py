@@ -28,7 +28,7 @@ class MultiInput:
 
     ``root`` holds one folder per input, each laid out alike as one of ``root/INPUT/{train,val,test}/CLASS/id.png``,
     ``root/INPUT/CLASS/id.png`` (split by ``split_ratio`` and ``seed``) or ``root/INPUT/id.png``; a file may also be
-    called ``id_INPUT.png``. Or ``manifest`` is a CSV or Parquet table with the columns id, label, split and one of
+    called ``id_INPUT.png``. Or ``manifest`` is a CSV, TSV or Parquet table with the columns id, label, split and one of
     paths per input, relative to ``root`` (its own folder by default). ``inputs`` names the inputs in the model's order.
     All of them may lie in a store (``s3://bucket/folder``).
 

@@ -92,7 +92,7 @@ def list_folders(
 def list_manifest(
     manifest: Table, root: Root, names: Sequence[str] | None, class_names: Sequence[str] | None
 ) -> Listing:
-    """Records from a CSV or Parquet table: id, label and split as everywhere, and a column of paths for each input.
+    """Records from a CSV, TSV or Parquet table: id, label and split as everywhere, and of each input a column of paths.
 
     Without ``names`` the inputs are the columns, in their order, whose cells all end like a picture's file.
 
