@@ -76,6 +76,15 @@ def test_a_copy_that_was_deleted_is_fetched_and_added_to(tmp_path: Path, deleted
     assert is_sound(tmp_path)
 
 
+def test_the_summary_says_where_the_run_lies_and_where_its_copy(tmp_path: Path) -> None:
+    summary = explain(generate_report=True)
+    assert summary.address == "memory://copies/run"
+    assert summary.report == staging_of(ADDRESS) / "run" / "report" / "index.html"
+    assert summary.report.is_file()
+    on_disk = seewhy.run(conv_net(), Pictures(NAMES), tmp_path / "run", **GIVEN)
+    assert (on_disk.address, on_disk.output_dir) == (None, tmp_path / "run")
+
+
 def test_files_of_others_are_neither_fetched_nor_sent_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explain()
     put("notes.txt", b"of old")

@@ -55,7 +55,7 @@ def refusal(part: Part | None) -> StoreError:
 
 
 def test_a_part_of_another_number_and_a_run_over_parts_are_refused() -> None:
-    explain(Part(0, 2))
+    assert explain(Part(0, 2)).address == "memory://pieces/run/parts/0-of-2"
     error = refusal(Part(1, 3))
     assert (error.code, error.message) == (
         "SW-S43", "memory://pieces/run/parts holds parts of a run in 2; 1/3 is one of 3",

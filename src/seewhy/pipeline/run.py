@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.precision_check import precision_note
 from seewhy.pipeline.remote_output import Sending, mirrored, output_address, output_path
 from seewhy.pipeline.render_setting import NOT_DRAWN
+from seewhy.pipeline.remote_parts import place_of
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
@@ -97,8 +99,8 @@ def run(
     true, the run ends there, says so, and can be resumed. ``command`` are the words that began it, for its report.
     ``runner`` computes the shards: this process if None, or :class:`seewhy.pipeline.ray.RayRunner`. With a ``shard``
     the run is that part alone, in ``parts/`` below ``output_dir``, for :func:`seewhy.pipeline.merge.merge`. An
-    ``output_dir`` such as ``s3://bucket/run`` is filled from a copy on this machine, shard by shard. The model comes
-    back as it was.
+    ``output_dir`` such as ``s3://bucket/run`` is filled from a copy on this machine, shard by shard: the summary says
+    the address and where the copy lies. The model comes back as it was.
 
     Raises ``SeewhyError`` for anything wrong with the settings, model, data set or directory before long work starts; a
     single record that fails becomes a row with its error instead.
@@ -110,10 +112,12 @@ def run(
             fix="leave runner out for this process, or pass a seewhy.pipeline.ray.RayRunner",
         )  # fmt: skip
     with _placed(output_dir, asked, observer or Silent()) as (place, watching):
-        return _run(
+        summary = _run(
             model, dataset, place, asked, watching, runner, stop,
             headless=headless, class_names=class_names, facts=facts or {}, command=command,
         )  # fmt: skip
+    address = output_address(output_dir)
+    return summary if address is None else replace(summary, address=str(place_of(address, asked.shard)))
 
 
 def _run(
@@ -182,7 +186,7 @@ def _placed(output_dir: str | Path, settings: Settings, observer: Observer) -> I
     """Where this run lies on this machine, and its observer; raises where it would get in the way of another."""
     part, address = settings.shard, output_address(output_dir)
     if address is not None:
-        with mirrored(address if part is None else address / part.place(Path())) as (root, mirror):
+        with mirrored(address, part) as (root, mirror):
             yield root, Sending(observer, mirror)
         return
     path = output_path(output_dir)

@@ -43,8 +43,9 @@ class Summary:
 
     ``selected`` records were asked for: ``computed`` now, ``reused`` from earlier runs; ``failures`` are those among
     them, ``splits`` and ``graded`` describe everything the directory holds. ``interrupted`` runs go on with the same
-    command. ``report`` is the page to open, None where none was written;
-    ``profile`` is the table of stages where that was asked for.
+    command. ``report`` is the page to open, None where none was written; ``profile`` is the table of stages where that
+    was asked for. Of a run in a store ``address`` says where it lies there, and ``output_dir`` and ``report`` where
+    this machine's copy does.
     """
 
     output_dir: Path
@@ -60,6 +61,7 @@ class Summary:
     graded: tuple[GradedInput, ...] = ()
     report: Path | None = None
     profile: str = ""
+    address: str | None = None
 
     @property
     def exit_code(self) -> int:
