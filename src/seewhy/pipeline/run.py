@@ -24,8 +24,8 @@ from seewhy.pipeline.job import Job, prepare
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.precision_check import precision_note
 from seewhy.pipeline.remote_output import Sending, mirrored, output_address, output_path
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.remote_parts import place_of
+from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.settings import Settings
