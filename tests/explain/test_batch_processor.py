@@ -140,14 +140,23 @@ def test_where_none_can_be_explained_the_first_reason_is_raised(model: Counting)
         processor(model, on_error="skip").process_batch(["nowhere.png", "neither.png"])
 
 
-def test_a_class_that_one_image_cannot_have_is_found_among_the_others(model: Counting) -> None:
+@pytest.fixture
+def releases(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one whenever memory is given back, which takes long and helps against nothing else."""
+    found: list[str] = []
+    monkeypatch.setattr("seewhy.explain.batch_work.release", lambda: found.append("released"))
+    return found
+
+
+def test_a_class_that_one_image_cannot_have_is_found_among_the_others(model: Counting, releases: list[str]) -> None:
     with pytest.raises(BatchError, match=r"SW-O05.*image 6") as caught:
         processor(model).process_batch(arrays(9), [0, 1, 2, 3, 4, 0, 7, 1, 2])
     assert isinstance(caught.value.reason, TargetError)
     assert len(caught.value.results) == 6
+    assert releases == []
 
 
-def test_out_of_memory_halves_the_chunk_and_changes_no_map(model: Counting) -> None:
+def test_out_of_memory_halves_the_chunk_and_changes_no_map(model: Counting, releases: list[str]) -> None:
     images = arrays(7)
     ours = processor(model, batch_size=7)
     expected = ours.process_batch(images)
@@ -156,6 +165,7 @@ def test_out_of_memory_halves_the_chunk_and_changes_no_map(model: Counting) -> N
     for heat, wanted in zip(ours.process_batch(images), expected, strict=True):
         np.testing.assert_allclose(heat, wanted, **CLOSE)
     assert model.rows == [4, 4, 2, 2, 3, 2, 1]
+    assert releases == ["released"] * 3
 
 
 def test_an_image_that_does_not_fit_alone_is_an_error_of_its_own(model: Counting) -> None:

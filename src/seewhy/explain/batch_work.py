@@ -69,10 +69,13 @@ class BatchWork:
         except SeewhyError as error:
             if len(positions) == 1:
                 return [error]
+            is_memory = is_out_of_memory(error)
         except Exception as error:  # noqa: BLE001  the record boundary: the model's own code is called
+            is_memory = is_out_of_memory(error)
             if len(positions) == 1:
-                return [_does_not_fit(error) if is_out_of_memory(error) else _failed("asking the model", error)]
-        release()
+                return [_does_not_fit(error) if is_memory else _failed("asking the model", error)]
+        if is_memory:
+            release()
         half = (len(positions) + 1) // 2
         first = self._asked_together(positions[:half], prepared[:half])
         if not self.keeps_going and any(isinstance(one, SeewhyError) for one in first):
