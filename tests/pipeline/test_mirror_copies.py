@@ -12,7 +12,7 @@ from pipeline_samples import Pictures, after, conv_net, ids
 
 import seewhy
 from seewhy.pipeline import mirror
-from seewhy.pipeline.lease import LEASE
+from seewhy.pipeline.lease import LEASE, Lease
 from seewhy.pipeline.remote_output import fetch_run, staging_of
 from seewhy.pipeline.sent_marks import SENT, Mark, SentMarks
 from seewhy.remote import stores
@@ -55,6 +55,10 @@ def stored() -> set[str]:
 
 def put(name: str, data: bytes = b"mine") -> None:
     fsspec.filesystem("memory").pipe_file(f"{PLACE}/{name}", data)
+
+
+def broken(folder: FolderStore, *_: object) -> None:
+    raise RemoteError("unreachable", f"{folder.address}: the store cannot be reached", fix="check the network")
 
 
 def is_sound(tmp_path: Path) -> bool:
@@ -130,6 +134,32 @@ def test_an_interrupt_while_the_run_is_fetched_sends_nothing_of_the_old_copy(
     assert explain(target_classes=[0, 1]).computed == 0  # the half that was left is not taken for the copy
 
 
+def test_who_died_while_it_fetched_a_run_gives_way_to_its_own_machine_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain()
+    on_machine("second", tmp_path, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "give_back", lambda lease: None)  # as a kill has it
+        patch.setattr(FolderStore, "fetch", broken)
+        with pytest.raises(SeewhyError, match="SW-S54"):
+            explain()
+    assert explain().computed == 0
+    on_machine("third", tmp_path, monkeypatch)
+    assert explain().computed == 0
+
+
+def test_a_shard_that_is_damaged_there_and_here_is_made_again_where_both_are_deleted(tmp_path: Path) -> None:
+    explain()
+    name = "shards/test-00001.parquet"
+    here = staging_of(ADDRESS) / "run" / name
+    put(name, here.read_bytes()[::-1])
+    here.unlink()
+    fsspec.filesystem("memory").rm_file(f"{PLACE}/{name}")
+    assert explain().computed == 2
+    assert is_sound(tmp_path)
+
+
 @pytest.mark.parametrize("left", [(), (LEASE,)])
 def test_a_store_that_was_emptied_begins_anew(tmp_path: Path, left: tuple[str, ...]) -> None:
     explain()
@@ -149,11 +179,8 @@ def test_pictures_whose_deletion_was_cut_short_are_deleted_by_the_next_run(
     explain()
     changed = Pictures(NAMES, contents={"r03": "second"})
 
-    def cut_short(folder: FolderStore, name: str) -> None:
-        raise RemoteError("unreachable", "the store cannot be reached", fix="check the network")
-
     with monkeypatch.context() as patch:
-        patch.setattr(FolderStore, "remove", cut_short)
+        patch.setattr(FolderStore, "remove", broken)
         with pytest.raises(SeewhyError, match="SW-S54"):
             explain(changed, target_classes=[1])
     assert "gradcam/r03/class_0.png" in stored()
