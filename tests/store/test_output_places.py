@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from seewhy.cli.local_run import require_run
 from seewhy.pipeline.merge import merge
+from seewhy.store.additions import adding_to
 from seewhy.store.part import Part
 from seewhy.store.parts import require_merged, require_part_fits
+from seewhy.store.run_reader import RunReader
+from seewhy.store.verify import verify
 from seewhy.values import StoreError
 
 ASKING: list[Callable[[Path], object]] = [require_merged, lambda root: require_part_fits(root, Part(0, 2)), merge]
@@ -39,6 +43,18 @@ def test_links_in_a_circle_are_told(tmp_path: Path, asked: Callable[[Path], obje
     with pytest.raises(StoreError, match=r"loop|symbolic links") as refusal:
         asked(tmp_path / "a" / "run")
     assert refusal.value.code in {"SW-S03", "SW-S08"}  # by the version of Python: who resolves a path notices, or not
+
+
+READING: list[Callable[[Path], object]] = [verify, RunReader, lambda root: adding_to(root).__enter__(), require_run]
+
+
+@pytest.mark.parametrize("asked", READING)
+def test_where_no_directory_can_be_there_is_no_run(tmp_path: Path, asked: Callable[[Path], object]) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("a" * 300, "a\0b", "loop", "loop/run"):
+        with pytest.raises(StoreError, match="SW-S17") as refusal:
+            asked(tmp_path / name)
+        assert refusal.value.message == f"{tmp_path / name} holds no run"
 
 
 def test_a_place_below_a_file_holds_no_parts(tmp_path: Path) -> None:

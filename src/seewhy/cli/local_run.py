@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seewhy.remote.address import is_url, local_path
-from seewhy.store.layout import is_run
+from seewhy.store.layout import run_at
 from seewhy.values import StoreError
 
 
@@ -34,5 +34,4 @@ def require_run(root: Path) -> None:
     Raises:
         StoreError: ``SW-S17``.
     """
-    if not is_run(root):
-        raise StoreError("SW-S17", f"{root} holds no run", fix="check the path; a run has a manifest.json")
+    run_at(root)

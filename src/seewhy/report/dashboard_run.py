@@ -15,7 +15,7 @@ from seewhy.report.row_source import RowSource
 from seewhy.report.run_facts import Facts
 from seewhy.report.run_summary import run_json, title_of
 from seewhy.report.table_tally import tally_of
-from seewhy.store.layout import MANIFEST, is_run
+from seewhy.store.layout import MANIFEST, run_at
 from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.values import Json, Preview, RecordRow, StoreError
 
@@ -47,9 +47,7 @@ class DashboardRun:
         self, number: int, root: Path, *, include_paths: bool = False, source: RowSource | None = None
     ) -> None:
         self.number = number
-        self.root = root.resolve()
-        if not is_run(self.root):
-            raise StoreError("SW-S17", f"{root} holds no run", fix="check the path; a run has a manifest.json")
+        self.root = run_at(root)
         self.name = self.root.name
         self._include_paths = include_paths
         self._source = source or RowSource()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seewhy.store.files import file_digest, replacing, write_atomic
 from seewhy.store.holding import holding
-from seewhy.store.layout import MANIFEST, inside, is_run
+from seewhy.store.layout import MANIFEST, inside, run_at
 from seewhy.store.manifest import DerivedEntry, Manifest, read_manifest, render
 from seewhy.store.remakable import write_remakable
 from seewhy.values import Artifact, StoreError
@@ -85,9 +85,7 @@ def adding_to(path: str | Path) -> Iterator[Additions]:
         ...     run.write_file("report/index.html", b"<!doctype html>", kind="report").size
         15
     """
-    root = Path(path).resolve()
-    if not is_run(root):
-        raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
+    root = run_at(Path(path))
     with holding(root):
         manifest = read_manifest(root)
         if manifest is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -92,8 +93,22 @@ def require_suitable(root: Path) -> None:
 
 
 def is_run(root: Path) -> bool:
-    """Whether a directory holds a manifest or committed shards."""
-    return (root / MANIFEST).is_file() or bool(committed_shards(root))
+    """Whether a directory holds a manifest or committed shards; false for a name that none can have."""
+    try:
+        return (root / MANIFEST).is_file() or bool(committed_shards(root))
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return False
+        raise
+
+
+def run_at(path: Path) -> Path:
+    """Where the run at ``path`` lies, absolute and without links. Raises ``StoreError`` SW-S17 where there is none."""
+    if not is_run(path):
+        raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
+    return path.resolve()
 
 
 def _visible(root: Path) -> list[str]:

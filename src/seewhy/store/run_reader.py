@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.store.layout import committed_shards, is_run
+from seewhy.store.layout import committed_shards, run_at
 from seewhy.store.ledger import Answered, answered_shard, supersede
 from seewhy.store.manifest import Manifest, read_manifest
 from seewhy.store.merging import merge_rows
 from seewhy.store.shards import GROUP_ROWS, Shard
-from seewhy.values import RecordRow, StoreError
+from seewhy.values import RecordRow
 
 _CACHED_GROUPS = 4
 Listed = dict[str, tuple[int, bool]]
@@ -33,9 +33,7 @@ class RunReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.root = Path(path).resolve()
-        if not is_run(self.root):
-            raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
+        self.root = run_at(Path(path))
         self._shards: defaultdict[str, list[Shard]] = defaultdict(list)
         for name in committed_shards(self.root):
             shard = Shard(self.root / name)

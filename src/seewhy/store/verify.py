@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from seewhy.store.files import TEMPORARY, file_digest
-from seewhy.store.layout import MANIFEST, SHARDS, committed_shards, inside, is_run
+from seewhy.store.layout import MANIFEST, SHARDS, committed_shards, inside, run_at
 from seewhy.store.ledger import Answered, answered_shard, supersede
 from seewhy.store.manifest import FileEntry, Manifest, read_manifest
 from seewhy.store.picture_tables import read_group, table_of
@@ -42,9 +42,7 @@ def verify(path: str | Path) -> list[Finding]:
     Raises:
         StoreError: ``SW-S17``, there is no run.
     """
-    root = Path(path).resolve()
-    if not is_run(root):
-        raise StoreError("SW-S17", f"{path} holds no run", fix="check the path; a run has a manifest.json")
+    root = run_at(Path(path))
     audit = _Audit(root)
     manifest = audit.read_manifest()
     audit.remark = "" if manifest and manifest.status == "complete" else _UNFINISHED
