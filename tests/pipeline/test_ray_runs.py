@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from pipeline_samples import Log, after, rows, snapshot
 from worker_samples import built, cramped, deadly, digits, slow
 
 import seewhy
-from seewhy.pipeline.ray import RayRunner
+from seewhy.pipeline.ray import RayRunner, log
 from seewhy.values import SeewhyError
 
 pytestmark = [
@@ -186,7 +187,7 @@ import sys
 import torch
 torch.set_num_threads(1)
 import seewhy
-from seewhy.pipeline.ray import RayRunner
+from seewhy.pipeline.ray import RayRunner, log
 from worker_samples import built, slow
 
 model, data = built(slow)
@@ -224,3 +225,31 @@ def test_a_killed_driver_takes_its_workers_along_and_the_run_goes_on_with_either
     summary = slow_run(root)
     assert summary.reused == 4 * len(shards)
     assert visible(root) == whole
+
+
+def test_a_cluster_without_room_now_is_waited_for_aloud(ray: Any, tmp_path: Path) -> None:
+    let_go, said = tmp_path / "let go", list[str]()
+
+    def occupied() -> None:
+        ends = time.monotonic() + 200
+        while not let_go.exists() and time.monotonic() < ends:
+            time.sleep(0.2)
+
+    class LetGo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+            let_go.touch()
+
+    busy, handler = ray.remote(num_cpus=2)(occupied).remote(), LetGo()
+    while ray.available_resources().get("CPU", 0) > 0:
+        time.sleep(0.1)
+    model, data = built(digits)
+    log.addHandler(handler)
+    try:
+        seewhy.run(model, data, tmp_path / "run", runner=RayRunner("worker_samples:digits", {}, workers=1), **WANTED)
+    finally:
+        log.removeHandler(handler)
+    assert ray.get(busy) is None
+    assert said == [
+        "the cluster is busy: 0 CPUs and 0 GPUs are free, a worker wants 1 and 0; waiting until there is room"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import re
 import warnings
@@ -15,7 +16,7 @@ from seewhy.pipeline.cluster_address import asked_address, asked_by, require_ans
 from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.job import Job
 from seewhy.pipeline.process_marks import environment_kept, loggers_quiet, signals_kept, standard_error_without
-from seewhy.pipeline.ray_options import check_amounts, plain_arguments, room_for
+from seewhy.pipeline.ray_options import busy_note, check_amounts, plain_arguments, room_for
 from seewhy.pipeline.stage import Done, Task
 from seewhy.pipeline.worker import Order, Worker, done_of, factory_of, sameness
 from seewhy.store.attempts import forget_attempts
@@ -29,6 +30,7 @@ IN_FLIGHT = 2
 ABOUT_ITS_LOG = re.compile(rb"logging\.cc:\d+: Set ray log level")
 """What Ray says of the very setting that keeps it from saying more."""
 Advanced = Callable[[int, int], None]
+log = logging.getLogger(__name__)
 
 
 class RayRunner:
@@ -113,6 +115,8 @@ class RayRunner:
             [node["Resources"] for node in ray.nodes() if node["Alive"]], len(tasks), workers=self._workers,
             num_cpus=self._num_cpus, num_gpus=self._num_gpus, grows=not started,
         )  # fmt: skip
+        if not started and (note := busy_note(ray.available_resources(), self._num_cpus, room.num_gpus)):
+            log.warning(note)
         context = ray.data.DataContext.get_current()
         shown = context.enable_progress_bars, context.print_on_execution_start
         context.enable_progress_bars = context.print_on_execution_start = False

@@ -82,6 +82,21 @@ def room_for(
     return Room(min(room, most), most, num_gpus)
 
 
+def busy_note(free: Mapping[str, float], num_cpus: float, num_gpus: float) -> str:
+    """What to say where a cluster has room for no worker now; "" where it has.
+
+    Example:
+        >>> busy_note({"CPU": 1.0}, num_cpus=2, num_gpus=0)
+        'the cluster is busy: 1 CPUs and 0 GPUs are free, a worker wants 2 and 0; waiting until there is room'
+    """
+    if _fit(free, num_cpus, num_gpus):
+        return ""
+    return (
+        f"the cluster is busy: {free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs are free, "
+        f"a worker wants {num_cpus:g} and {num_gpus:g}; waiting until there is room"
+    )
+
+
 def _fit(has: Mapping[str, float], num_cpus: float, num_gpus: float) -> int:
     """How many workers one machine holds."""
     wanted = ((has.get("CPU", 0.0), num_cpus), (has.get("GPU", 0.0), num_gpus))

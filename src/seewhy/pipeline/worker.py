@@ -84,7 +84,7 @@ class Worker:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._profiler = PerformanceProfiler(enabled=order.settings.profile)
+        self._profiler = PerformanceProfiler(enabled=order.settings.profile, resets=True)
         self._built: tuple[Job, Stage] | None = None
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
