@@ -29,7 +29,7 @@ from seewhy.cli.runner import ray_settings
 from seewhy.cli.search_path import USER_FOLDER, register, user_folder
 from seewhy.cli.signals import Stop
 from seewhy.cli.unchanged import Standing, show_unchanged, standing_of
-from seewhy.store.part import Part, part_of
+from seewhy.store.part import part_of
 from seewhy.values import SeewhyError
 
 EXIT_REFUSED = 2
@@ -143,22 +143,12 @@ def run_request(
     if standing is not None:
         standing.keep(outcome)  # before anything is printed: the reader of a pipe may be gone
     show_outcome(console, outcome, summary.output_dir)
-    _show_store(console, request.output_dir, request.settings.shard)
+    if summary.address is not None:
+        said = f"in the store: {summary.address} (the paths above are of this machine's copy)"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
     if summary.profile:
         console.print(summary.profile, markup=False, highlight=False, soft_wrap=True)
     return stop.exit_code if summary.interrupted else summary.exit_code
-
-
-def _show_store(console: Console, output_dir: str | Path, part: Part | None) -> None:
-    """Where a run that lies in a store was sent."""
-    from seewhy.pipeline.remote_output import output_address
-
-    if (address := output_address(output_dir)) is not None:
-        sent_to = address if part is None else address / part.place(Path())
-        console.print(
-            f"in the store: {sent_to} (the paths above are of this machine's copy)",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
 
 
 def _refuse(console: Console, error: SeewhyError) -> int:
