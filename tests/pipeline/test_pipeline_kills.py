@@ -113,9 +113,9 @@ def test_killed_at_a_point_of_the_writer_it_goes_on(
 @pytest.mark.parametrize(
     ("kind", "failpoint"),
     [
-        *((kind, point) for kind in ("inputs", "volumes") for point in ("file.written:13", "shard.committed:2")),
-        ("grades", "shard.committed:2"),
-        ("grades", "file.written:9"),
+        *((kind, "shard.committed:2") for kind in ("inputs", "volumes", "grades")),
+        *(pytest.param(kind, "file.written:13", marks=pytest.mark.slow) for kind in ("inputs", "volumes")),
+        pytest.param("grades", "file.written:9", marks=pytest.mark.slow),
     ],
 )
 def test_killed_it_goes_on_with_records_of_every_kind(
@@ -157,7 +157,7 @@ def _kill_at_random_moments(run_child: Runner, whole: Whole, folder: Path, least
 
 
 def test_kills_at_random_moments(tmp_path: Path, run_child: Runner, whole: Whole) -> None:
-    _kill_at_random_moments(run_child, whole, tmp_path, least=4)
+    _kill_at_random_moments(run_child, whole, tmp_path, least=2)
 
 
 @pytest.mark.slow
