@@ -1,4 +1,4 @@
-"""A data set that is opened again may lie in a store, wherever a command is told its place."""
+"""A data set that is opened again may lie in a store, and a checkpoint, wherever a command is told its place."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import fsspec
 import pytest
 
 from object_server import png
+from seewhy.cli import inspect_features
 from seewhy.cli.evaluate import add_evaluate
 from seewhy.cli.live_data import live_dataset
+from seewhy.cli.live_model import checkpoint_path
 from seewhy.cli.render import add_render
 from seewhy.cli.serve import add_serve
 from seewhy.data.image_folder import ImageFolder
 from seewhy.data.manifest import Manifest
 from seewhy.remote import stores
+from seewhy.remote.address import name_of
 from seewhy.values import DataError
 
 PHOTOS = "memory://reopened/photos"
@@ -46,6 +49,17 @@ def test_an_address_stays_one_on_its_way(add: Callable[[Any], None], words: list
     parser = argparse.ArgumentParser()
     add(parser.add_subparsers())
     assert parser.parse_args([*words, "--data-root", PHOTOS]).data_root == PHOTOS
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/run//last.ckpt", "https://host/last.ckpt?sig=ab//cd/./e"])
+def test_a_checkpoints_address_keeps_every_letter(address: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_evaluate(parser.add_subparsers())
+    assert parser.parse_args(["evaluate", "--model", "resnet18", "--checkpoint", address]).checkpoint == address
+    own = inspect_features.parser().parse_args(["--checkpoint", address])
+    assert own.checkpoint == address
+    assert checkpoint_path(address) == address
+    assert name_of(address) == "last.ckpt"
 
 
 def test_a_folder_of_pictures_in_a_store_is_opened_again() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from seewhy.remote.address import as_place
 from seewhy.values import ConfigError, SeewhyError
 
 EXIT_REFUSED: Final = 2
@@ -41,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         description="Save, draw and measure what each layer of a model puts out. The data set is one of the "
         "configurations below configs/data or of the package (Robofarmer-II, video, image_folder, cluttered_digits).",
     )
-    made.add_argument("--checkpoint", type=Path, required=True, help="the trained weights (.pth, .ckpt, .safetensors)")
+    made.add_argument(
+        "--checkpoint", type=as_place, required=True, help="the trained weights (.pth, .ckpt, .safetensors)"
+    )
     made.add_argument("--dset", default=USUAL_DATA, metavar="NAME", help=f"the data set (default: {USUAL_DATA})")
     made.add_argument("--data_root", metavar="DIR", help="its folder or address, in place of the configuration's")
     made.add_argument("--split", metavar="NAME", help="count only samples of this split (default: all, in their order)")

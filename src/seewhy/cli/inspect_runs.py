@@ -22,6 +22,7 @@ from seewhy.inspection.layer_plots import free_folder
 from seewhy.metrics.gaze_comparison import GazeComparison
 from seewhy.models.borrow import unwrapped
 from seewhy.models.calling import first_convolution
+from seewhy.remote.address import name_of
 from seewhy.values import ConfigError, nearest
 
 GAZE_METRICS = ("kld", "sim", "auc_judd", "nss")
@@ -114,7 +115,7 @@ def _frames_first(source: InspectedSource, told: str) -> tuple[str, ...]:
 def _info(asked: argparse.Namespace, source: InspectedSource) -> dict[str, Any]:
     return {
         "dataset": asked.dset,
-        "checkpoint": asked.checkpoint.name,
+        "checkpoint": name_of(asked.checkpoint),
         "weights": source.model.weights,
         "image_size": source.size if isinstance(source.size, int) else list(source.size),
     }

@@ -23,6 +23,7 @@ from seewhy.cli.search_path import register, user_folder
 from seewhy.data.records import Dataset
 from seewhy.models.checkpoint import read_state_dict
 from seewhy.models.matching import match
+from seewhy.remote.address import name_of
 from seewhy.values import CheckpointError, ConfigError, nearest
 
 SIZE: Final = 512
@@ -48,14 +49,15 @@ def open_source(asked: argparse.Namespace) -> InspectedSource:
         ConfigError: ``SW-F213`` no such data set, ``SW-F214`` no model is named, ``SW-F215`` frames of no clips.
         CheckpointError: the weights. DataError: the data set.
     """
-    if not asked.checkpoint.expanduser().is_file():
-        read_state_dict(asked.checkpoint)  # raises, with the nearest names
+    checkpoint = asked.checkpoint.expanduser() if isinstance(asked.checkpoint, Path) else asked.checkpoint
+    if not Path(checkpoint).is_file():
+        read_state_dict(checkpoint)  # raises, with the nearest names
     data = data_settings(asked.dset, asked.config_dir)
     architecture = asked.model or data.pop("architecture", None)
     if not architecture:
         raise ConfigError(
             "SW-F214",
-            f"neither {asked.checkpoint.name} nor --dset {asked.dset} says which model the weights are of",
+            f"neither {name_of(checkpoint)} nor --dset {asked.dset} says which model the weights are of",
             fix="name it: --model resnet50, --model timm:vit_small_patch16_224 or --model my_package.MyModel",
         )
     source = architecture_of(architecture)
@@ -63,7 +65,7 @@ def open_source(asked: argparse.Namespace) -> InspectedSource:
     size = settings.get("size")
     request = ModelRequest(
         source=source,
-        checkpoint=asked.checkpoint.expanduser(),
+        checkpoint=checkpoint,
         num_classes=asked.num_classes,
         size=(size, size) if isinstance(size, int) else tuple(size) if size else None,
         arguments=assignments(asked.model_arg, "--model-arg"),
@@ -134,7 +136,7 @@ def open_trained(request: ModelRequest) -> OpenedModel:
         return open_model(replace(request, num_classes=classes))
 
 
-def _classes_in(checkpoint: Path, module: nn.Module) -> int | None:
+def _classes_in(checkpoint: str | Path, module: nn.Module) -> int | None:
     """How many classes the file's head has, where nothing else differs from ``module``."""
     linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
     coverage = match(read_state_dict(checkpoint).tensors, module)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_module
@@ -18,6 +17,7 @@ from seewhy.cli.hydra_errors import explained, require_given
 from seewhy.cli.live_model import LoadedModel, checkpoint_path
 from seewhy.cli.schema import request_of
 from seewhy.cli.search_path import register, user_folder
+from seewhy.remote.address import name_of
 
 if TYPE_CHECKING:
     from seewhy.cli.live import LiveOptions
@@ -31,7 +31,7 @@ def of_experiment(name: str, options: LiveOptions) -> tuple[LoadedModel, Dataset
     """
     request = request_of(_composed(name, options))
     built, report = build_loaded_model(request)
-    words = report.summary().replace(str(request.checkpoint), Path(request.checkpoint).name)
+    words = report.summary().replace(str(request.checkpoint), name_of(request.checkpoint))
     loaded = LoadedModel(built.module, words, built.preprocessing, built.class_names, built.headless)
     return loaded, build_dataset(request, built.preprocessing)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from seewhy.remote.address import as_place, name_of
 from seewhy.report.live import LiveError
 from seewhy.values import Json
 
@@ -64,25 +65,28 @@ def load_live_model(
     )
 
 
-def checkpoint_path(text: str) -> Path:
-    """The file that ``--checkpoint`` names; ``demo:cnn`` and ``demo:vit`` are those shipped with the package.
+def checkpoint_path(text: str) -> str | Path:
+    """The place that ``--checkpoint`` names; ``demo:cnn`` and ``demo:vit`` are those shipped with the package.
 
     Example:
-        >>> checkpoint_path("runs/best.ckpt").name, checkpoint_path("demo:cnn").name
+        >>> Path(checkpoint_path("runs/best.ckpt")).name, Path(checkpoint_path("demo:cnn")).name
         ('best.ckpt', 'cnn.safetensors')
     """
     from seewhy.demo.models import KINDS, asset
 
     kind = next((kind for kind in KINDS if text == f"{SHIPPED}{kind}"), None)
-    return Path(text).expanduser() if kind is None else asset(kind)
+    if kind is not None:
+        return asset(kind)
+    place = as_place(text)
+    return place.expanduser() if isinstance(place, Path) else place
 
 
-def _without_folder(words: str, path: Path) -> str:
+def _without_folder(words: str, path: str | Path) -> str:
     """How a checkpoint fitted, without where it lies on this machine: pages show it."""
-    return words.replace(str(path), path.name)
+    return words.replace(str(path), name_of(path))
 
 
-def _requested(request: ModelRequest, checkpoint: Path) -> LoadedModel:
+def _requested(request: ModelRequest, checkpoint: str | Path) -> LoadedModel:
     from seewhy.cli.models import open_model
 
     opened = open_model(replace(request, checkpoint=checkpoint))

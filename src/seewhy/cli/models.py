@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.assignments import assignments
+from seewhy.remote.address import as_place
 from seewhy.values import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ModelRequest:
     """A model as a command line asks for it; what is None is left to the library."""
 
     source: ModelSource
-    checkpoint: Path | None = None
+    checkpoint: str | Path | None = None
     num_classes: int | None = None
     size: tuple[int, ...] | None = None
     channels: int | None = None
@@ -89,7 +90,7 @@ class OpenedModel:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that say how MODEL is built, the same for every command."""
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights (.ckpt, .pth, .safetensors)")
+    parser.add_argument("--checkpoint", type=as_place, metavar="FILE", help="the weights (.ckpt, .pth, .safetensors)")
     parser.add_argument("--num-classes", type=int, metavar="N", help="number of classes the model was trained with")
     parser.add_argument("--size", metavar="HxW", help="input size, such as 224, 224x192 or 16x112x112")
     parser.add_argument("--channels", type=int, metavar="N", help="input channels (default: 3)")

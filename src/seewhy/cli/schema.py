@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.pipeline.settings import Settings
-from seewhy.remote.address import is_url
+from seewhy.remote.address import as_place
 from seewhy.values import CheckpointError, ConfigError, nearest
 
 _ELSEWHERE = {"batch_size", "num_workers", "writer_threads"}
@@ -65,7 +65,7 @@ def request_of(config: Mapping[str, Any]) -> Request:
         model=config["model"],
         data=data,
         checkpoint=_checkpoint(config.get("ckpt_path")),
-        output_dir=_place(config["output_dir"]),
+        output_dir=as_place(config["output_dir"]),
         accelerator=config.get("accelerator", "auto"),
         min_coverage=float(config.get("min_coverage", 0.9)),
         headless=config.get("headless"),
@@ -83,11 +83,6 @@ def _check_keys(config: Mapping[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _place(text: str) -> str | Path:
-    """An address letter by letter, which a path would not keep."""
-    return text if is_url(text) else Path(text)
-
-
 def _checkpoint(path: str | None) -> str | Path:
     if not path:
         raise CheckpointError(
@@ -95,4 +90,4 @@ def _checkpoint(path: str | None) -> str | Path:
             "ckpt_path must be given: an untrained model explains nothing",
             fix="add ckpt_path=path/to/model.ckpt",
         )
-    return _place(path)
+    return as_place(path)

@@ -106,6 +106,27 @@ def address_of(place: str | os.PathLike[str]) -> Address | None:
     return address
 
 
+def as_place(text: str) -> str | Path:
+    """A place as it was typed: an address letter by letter, which a path would not keep, else a path.
+
+    Example:
+        >>> as_place("https://host/a.ckpt?sig=x//y"), as_place("runs//a.ckpt").as_posix()
+        ('https://host/a.ckpt?sig=x//y', 'runs/a.ckpt')
+    """
+    return text if is_url(text) else Path(text)
+
+
+def name_of(place: str | os.PathLike[str]) -> str:
+    """What a file at a place is called.
+
+    Example:
+        >>> name_of("https://host/a.ckpt?sig=x//y"), name_of(Path("runs/b.ckpt"))
+        ('a.ckpt', 'b.ckpt')
+    """
+    address = address_of(place)
+    return local_path(place).name if address is None else address.name
+
+
 def local_path(place: str | os.PathLike[str]) -> Path:
     """A place on this machine as a path, with ``file://`` taken off and ``~`` filled in.
 
