@@ -20,6 +20,7 @@ import seewhy
 from seewhy.cli.main import seewhy as run_words
 from seewhy.cli.signals import Stop
 from seewhy.data.image_folder import ImageFolder
+from seewhy.data.picture_list import PictureList
 from seewhy.store.lock import DirectoryLock
 from seewhy.store.verify import verify
 
@@ -122,6 +123,17 @@ def test_a_run_that_is_being_written_is_left_to_its_writer(undrawn: Path, capsys
     finally:
         lock.release()
     assert "SW-S04" in capsys.readouterr().err
+
+
+def test_settings_that_named_pictures_do_not_take_are_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = PictureList([made / f"photos/{name}.png" for name in NAMES[:2]], size=(20, 30))
+    seewhy.run(net(), named, tmp_path / "run", render="none", **GIVEN)
+    words = ["render", str(tmp_path / "run"), f"data.root={made / 'photos/cat'}"]
+    assert run_words([*words, "data.size=[8,8]", "data.nokey=3"]) == 2
+    assert "[SW-F331] data.size, data.nokey have no effect" in capsys.readouterr().err
+    assert run_words(words) == 0
 
 
 @pytest.mark.parametrize("command", ["render", "report", "verify", "merge", "serve", "cluster"])

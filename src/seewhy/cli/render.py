@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,24 +146,34 @@ def _require(word: str, known: Any, what: str) -> None:
 def _dataset(reader: RunReader, root: str | None, given: Mapping[str, Any]) -> Dataset | None:
     """The data set of the run, where it can be opened: with the settings that the run's manifest tells."""
     from seewhy.cli.build import dataset_of
-    from seewhy.cli.live_data import live_dataset
+    from seewhy.cli.live_data import PLACES, live_dataset
     from seewhy.pipeline.rendering_ground import require_same_data
 
     manifest = reader.manifest
     told = manifest.fingerprint if manifest is not None else {}
     data = told.get("data", {})
+    if "_target_" not in given and given.get("kind", data.get("data")) == "picture_list":
+        further = [name for name in given if name not in (*PLACES, "kind")]
+        _refuse_unused(
+            further, "have no effect: pictures that were named one by one are read as the run's were", "leave them out"
+        )
     if "_target_" in given:
         dataset: Dataset | None = dataset_of(given, None, told.get("frames_first", ()))
     else:
         dataset = live_dataset(data, root, given, None)
-    if dataset is not None:
-        require_same_data(dataset, data)
-    elif given:
-        raise ConfigError(
-            "SW-F331", f"{', '.join(f'{DATA}{name}' for name in given)} say how the data set is read, but not where",
-            fix="add data.root=DIR, or leave them out to draw over the previews stored in the run",
+    if dataset is None:
+        _refuse_unused(
+            given, "say how the data set is read, but not where",
+            "add data.root=DIR, or leave them out to draw over the previews stored in the run",
         )  # fmt: skip
+        return None
+    require_same_data(dataset, data)
     return dataset
+
+
+def _refuse_unused(names: Collection[str], why: str, fix: str) -> None:
+    if names:
+        raise ConfigError("SW-F331", f"{', '.join(f'{DATA}{name}' for name in names)} {why}", fix=fix)
 
 
 def _say(done: Rendered, root: Path) -> None:
