@@ -26,7 +26,8 @@ OWN_PLACE: Final = re.compile(r"(?P<name>(output_dir=|--output-dir=)).*", re.DOT
 def about_json(job: Job, command: Sequence[str], earlier: Path) -> bytes:
     """The file's bytes. Commands add up, each once; one from Python is none. So do drawings.
 
-    No path of a machine gets in, nor where the run lies: the same run has the same bytes anywhere.
+    No path of a machine gets in, nor where the run lies: the same run has the same bytes anywhere, but for a batch size
+    found from free memory (``batch_size=auto``), which tells how much there was.
     """
     commands = earlier_commands(earlier)
     words = portable(command)
