@@ -6,7 +6,6 @@ No test looks at a real clock: the models here move the hands themselves.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ import seewhy
 from borrowed import unchanged
 from seewhy.explain.batch_error import BatchError
 from seewhy.explain.inference import OptimizedModel, optimize_for_inference
-from seewhy.explain.inference_changes import Autocast, ChannelsLast, EvaluationMode
+from seewhy.explain.inference_changes import Autocast, ChannelsLast, Compiled, EvaluationMode
 from seewhy.explain.inference_report import OptimizationReport
 from seewhy.explain.inference_trial import largest_difference
 from toys import ConvNet
@@ -225,6 +224,36 @@ def test_a_copy_of_a_model_under_autocast_runs_its_own_weights(example: Tensor) 
     autocast.off()
 
 
+def test_a_copy_of_an_optimised_model_is_given_back_by_itself(example: Tensor) -> None:
+    model = faster_by(0.5, 0.5).train()
+    model.drop.eval()
+    before = copy.deepcopy(model)
+    with unchanged(model):
+        fast = optimised(model, example=example)
+        other = copy.deepcopy(fast)
+        copied = other.restore()
+        assert [one.training for one in copied.modules()] == [one.training for one in before.modules()]
+        assert [one.stride() for one in copied.parameters()] == [one.stride() for one in before.parameters()]
+        assert torch.equal(copied.eval()(example), before.eval()(example))
+        assert not model.training
+        assert model.first.weight.is_contiguous(memory_format=torch.channels_last)
+        assert fast(example).dtype is torch.bfloat16
+        with other:
+            assert other(example).dtype is torch.bfloat16
+        fast.restore()
+
+
+def test_compiled_code_of_a_copy_asks_the_copy(monkeypatch: pytest.MonkeyPatch, example: Tensor) -> None:
+    monkeypatch.setattr(torch, "compile", lambda call: lambda *args: call(*args))
+    model = faster_by()
+    compiled = Compiled(model)
+    compiled.on()
+    changed = copy.deepcopy(OptimizedModel(model, (compiled,), OptimizationReport((), "")))
+    with torch.no_grad():
+        changed.fc.bias += 100
+    assert float(changed(example).min()) > 50 > float(compiled.call(example).detach().max())
+
+
 def test_float16_on_a_cpu_is_said_not_to_be_used(example: Tensor) -> None:
     report = optimised(faster_by(), True, example=example).report
     half = next(one for one in report.candidates if one.name == "autocast float16")
@@ -313,14 +342,18 @@ def test_differences_are_relative_to_the_range(before: Any, after: Any, expected
 
 
 @pytest.mark.slow
-def test_real_compiled_code_leaves_no_mark_on_the_model(example: Tensor) -> None:
+def test_real_compiled_code_leaves_no_mark_on_the_model(example: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable = "_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR"  # the compiler's own, set whenever it runs
+    monkeypatch.setenv(variable, "")  # so that it is taken away at the end
+    monkeypatch.delenv(variable)
     model = ConvNet(channels=3)
     with unchanged(model), optimize_for_inference(model, example=example, compile=True, rounds=1) as fast:
         compiled = fast.report.candidates[-1]
         assert compiled.name == "torch.compile"
-        assert compiled.ratio is not None or "could not be run" in compiled.reason
         assert fast(example).shape == (4, 3)
-    os.environ.pop("_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR", None)  # the compiler's own, set whenever it runs
+    if compiled.ratio is None:
+        pytest.skip(f"nothing was compiled here: {compiled.reason}")
+    assert compiled.difference < 0.02
 
 
 @pytest.mark.parametrize("training", [True, False])

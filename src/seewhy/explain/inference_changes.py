@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import wraps
 from types import MethodType
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 
 
 class Change(Protocol):
-    """One way to run a model faster. ``on`` and ``off`` may be called any number of times, in turns."""
+    """One way to run a model faster. ``on`` and ``off`` may be called any number of times, in turns.
+
+    A deep copy belongs to the copy of the model: it is on where the original is, and turned off by itself.
+    """
 
     name: str
 
@@ -69,6 +73,15 @@ class ChannelsLast:
             weight.data = own
         self._lent = []
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ChannelsLast:
+        other = ChannelsLast(nn.Module())
+        other._weights = [deepcopy(weight, memo) for weight in self._weights]
+        for weight, own, rearranged in self._lent:
+            if weight.data_ptr() == rearranged.data_ptr():
+                copied = deepcopy(weight, memo)
+                other._lent.append((copied, own.clone(), copied.data))
+        return other
+
 
 class Autocast:
     """The model's own forward under automatic precision, wherever it is called from, and nothing else under it."""
@@ -107,6 +120,12 @@ class Compiled:
     def off(self) -> None:
         """As :meth:`Change.off`."""
         self.call = self._model
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        other = Compiled(deepcopy(self._model, memo))
+        if self.call is not self._model:  # code compiled for one model asks that model
+            other.on()
+        return other
 
 
 def _calling(model: nn.Module) -> Callable[..., Any]:
@@ -188,3 +207,14 @@ class EvaluationMode:
             for module, training in held.flags:
                 if (one := module()) is not None:
                     one.training = training
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EvaluationMode:
+        other = EvaluationMode(deepcopy(self._model, memo))
+        with _LOCK:
+            if self._on:
+                flags = _HELD[self._model].flags
+                copies = ((memo.get(id(module())), training) for module, training in flags)
+                copied = [(weakref.ref(one), training) for one, training in copies if one is not None]
+                _HELD.setdefault(other._model, _Held(0, copied)).uses += 1
+                other._on = True
+        return other
