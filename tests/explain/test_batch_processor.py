@@ -265,6 +265,7 @@ def test_a_preprocessing_given_as_a_function_is_never_called_twice_at_once(model
         with lock:
             inside[0] += 1
             most[0] = max(most[0], inside[0])
+        threading.Event().wait(0.02)  # long enough for another thread to come in
         values = torch.from_numpy(np.array(picture.resize((32, 32)))).permute(2, 0, 1) / 255
         with lock:
             inside[0] -= 1
