@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 from seewhy.pipeline.fetched_copy import held_copy
 from seewhy.pipeline.lease import Lease, holding, require_free
@@ -27,10 +27,6 @@ from seewhy.store.lock import DirectoryLock
 from seewhy.store.part import Part
 from seewhy.values import StoreError
 
-if TYPE_CHECKING:
-    from seewhy.pipeline.applicable import Applicable
-    from seewhy.pipeline.plan import Plan
-
 CODES: Final[Mapping[Kind, str]] = {
     "address": "SW-S50",
     "package": "SW-S50",
@@ -45,16 +41,6 @@ BUCKETS: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
 """Stores where the first part of a path is made by hand."""
 TOKENS: Final = ".writers"
 RUN: Final = "run"
-
-
-class Watched(Protocol):
-    """What watches a run (``seewhy.pipeline.run.Observer``)."""
-
-    def planned(self, plan: Plan, found: Applicable) -> None: ...
-
-    def advanced(self, records: int, failed: int) -> None: ...
-
-    def committed(self, shard: str) -> None: ...
 
 
 @contextmanager
@@ -201,26 +187,6 @@ def _turn(name: str) -> int:
     """When a file is fetched: a shard, anything else, a manifest."""
     place = PurePosixPath(name)
     return 2 if place.name == MANIFEST else int(place.parent.name != SHARDS)
-
-
-class Sending:
-    """An observer of a run that sends each shard; everything else it hands on."""
-
-    def __init__(self, observer: Watched, mirror: Mirror) -> None:
-        self._observer, self._mirror = observer, mirror
-
-    def planned(self, plan: Plan, found: Applicable) -> None:
-        """Handed on."""
-        self._observer.planned(plan, found)
-
-    def advanced(self, records: int, failed: int) -> None:
-        """Handed on."""
-        self._observer.advanced(records, failed)
-
-    def committed(self, shard: str) -> None:
-        """Send the shard, and tell the observer."""
-        self._mirror.send_shard(shard)
-        self._observer.committed(shard)
 
 
 @contextmanager

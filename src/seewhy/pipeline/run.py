@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
@@ -17,17 +17,18 @@ from seewhy.data.custom import CustomDataset
 from seewhy.data.records import Dataset
 from seewhy.models.fingerprint import weights_fingerprint
 from seewhy.pipeline.about import ABOUT, about_json
-from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.batch_size import with_batch_size
 from seewhy.pipeline.finish import Ended, Whole, finish_part, finish_run
 from seewhy.pipeline.job import Job, prepare
+from seewhy.pipeline.observer import Observer, Silent
 from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.precision_check import precision_note
-from seewhy.pipeline.remote_output import Sending, mirrored, output_address, output_path
+from seewhy.pipeline.remote_output import mirrored, output_address, output_path
 from seewhy.pipeline.remote_parts import place_of
 from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
+from seewhy.pipeline.sending import Sending
 from seewhy.pipeline.settings import Settings
 from seewhy.pipeline.shard import current_revision
 from seewhy.pipeline.stage import Task
@@ -42,35 +43,6 @@ from seewhy.values import Artifact, ConfigError, Json
 
 LOOKED_AT_TOGETHER = 4096
 """Records whose content is compared at once with what was answered: each waits as an object of its own."""
-
-
-class Observer(Protocol):
-    """Watches a run; what it does cannot change the run."""
-
-    def planned(self, plan: Plan, found: Applicable) -> None:
-        """The work is known."""
-        ...
-
-    def advanced(self, records: int, failed: int) -> None:
-        """A batch was computed; once all are, pictures of some records of earlier runs were drawn."""
-        ...
-
-    def committed(self, shard: str) -> None:
-        """A shard reached its final name."""
-        ...
-
-
-class Silent:
-    """An observer that shows nothing."""
-
-    def planned(self, plan: Plan, found: Applicable) -> None:
-        """Nothing is shown."""
-
-    def advanced(self, records: int, failed: int) -> None:
-        """Nothing is shown."""
-
-    def committed(self, shard: str) -> None:
-        """Nothing is shown."""
 
 
 def run(
