@@ -17,7 +17,6 @@ import seewhy
 from seewhy.cli.progress import outcome_of
 from seewhy.cli.unchanged import Standing
 from seewhy.pipeline.merge import merge
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering import Drawable, Rendered, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Previews, Records
 from seewhy.pipeline.sampling import sample_of
@@ -26,7 +25,7 @@ from seewhy.report.dashboard_run import DashboardRun
 from seewhy.report.static_report import remake_report
 from seewhy.store.additions import adding_to
 from seewhy.store.picture_tables import KIND
-from seewhy.store.receipts import read_receipts
+from seewhy.store.receipts import NOT_DRAWN, read_receipts
 from seewhy.store.remakable import write_remakable
 from seewhy.store.run_reader import RunReader
 from seewhy.store.shards import Shard

@@ -88,7 +88,9 @@ def _job(config: DictConfig) -> int:
         if job.mode == RunMode.MULTIRUN and plain.get("shard") is None:  # the parts of a run lie side by side anyway
             plain["output_dir"] = posixpath.join(plain["output_dir"], str(job.job.num))  # an address stays one
         ray_settings(plain)  # who computes has no effect on what is there, and is refused all the same
-        standing = standing_of(_where_it_lies(plain))
+        if isinstance(plain.get("shard"), str):
+            plain["shard"] = str(part_of(plain["shard"]))
+        standing = standing_of(plain)
         if standing is not None and (receipt := standing.receipt()) is not None:
             return show_unchanged(console, standing, receipt)
         return run_request(plain, console, ["generate_artifacts", *as_typed(job.overrides.task)], standing)
@@ -98,16 +100,6 @@ def _job(config: DictConfig) -> int:
         return _refuse(console, error)
     except OmegaConfBaseException as error:
         return _refuse(console, explained(error, None))
-
-
-def _where_it_lies(plain: dict[str, Any]) -> dict[str, Any]:
-    """The configuration by which a command is known again: that of a part lies elsewhere and has no report."""
-    if not isinstance(plain.get("shard"), str):
-        return plain
-    part = part_of(plain["shard"])
-    plain["shard"] = str(part)
-    output_dir = f"{plain['output_dir']}/{part.place(Path())}"  # an address keeps its slashes
-    return {**plain, "output_dir": output_dir, "generate_report": False}
 
 
 def run_request(
@@ -143,9 +135,6 @@ def run_request(
     if standing is not None:
         standing.keep(outcome)  # before anything is printed: the reader of a pipe may be gone
     show_outcome(console, outcome, summary.output_dir)
-    if summary.address is not None:
-        said = f"in the store: {summary.address} (the paths above are of this machine's copy)"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
     if summary.profile:
         console.print(summary.profile, markup=False, highlight=False, soft_wrap=True)
     return stop.exit_code if summary.interrupted else summary.exit_code

@@ -31,6 +31,7 @@ class Outcome:
 
     ``failed`` records were asked for and failed, the first of them are told in ``failures`` as
     ``split/id: stage: error``. ``notes`` are lines about what was chosen or does not apply, ``graded`` those of grades.
+    ``address`` is where a run in a store lies, of which this machine has a copy.
     """
 
     reused: int
@@ -43,6 +44,7 @@ class Outcome:
     graded: Sequence[str] = ()
     interrupted: bool = False
     report: str | None = None
+    address: str | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Plain values, of which :meth:`from_json` makes the same again."""
@@ -79,7 +81,10 @@ def _lines(outcome: Outcome, output_dir: Path) -> list[str]:
         lines += [f"  {failure}" for failure in outcome.failures]
     if outcome.interrupted:
         lines.append("interrupted; the same command goes on from here")
-    lines.append(f"artifacts: {output_dir.resolve()}")
+    if outcome.address is None:
+        lines.append(f"artifacts: {output_dir.resolve()}")
+    else:
+        lines += [f"artifacts: {outcome.address}", f"copy on this machine: {output_dir.resolve()}"]
     if outcome.report is not None:
         lines.append(f"report: {(output_dir / outcome.report).resolve()} (open it in a browser)")
     return [*lines, *outcome.graded]

@@ -13,8 +13,8 @@ from seewhy.cli.outcome import MOST_FAILURES, Outcome, SplitLine, show_outcome
 from seewhy.pipeline.applicable import Applicable
 from seewhy.pipeline.job import ASSUMED
 from seewhy.pipeline.plan import Plan
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.summary import Summary
+from seewhy.store.receipts import NOT_DRAWN
 
 SECONDS_BETWEEN_LINES = 10.0
 SUMMED_UP = ("classes", "class names", "batch size", "maps as volumes", "metrics", "report", NOT_DRAWN)
@@ -103,4 +103,5 @@ def outcome_of(summary: Summary) -> Outcome:
         notes=said,
         interrupted=summary.interrupted,
         report=None if summary.report is None else summary.report.relative_to(summary.output_dir).as_posix(),
+        address=summary.address,
     )

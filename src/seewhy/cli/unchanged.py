@@ -20,9 +20,8 @@ import seewhy
 from seewhy.cli.data_files import data_state
 from seewhy.cli.file_state import FileState
 from seewhy.cli.outcome import Outcome, show_outcome
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.store.keys import digest
-from seewhy.store.receipts import Receipt, directory_state, keep_receipt, read_receipts
+from seewhy.store.receipts import NOT_DRAWN, Receipt, directory_state, keep_receipt, read_receipts
 from seewhy.values import Json, StoreError
 
 PACKAGES: Final = (

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Literal, get_args
 
 from seewhy.values import ConfigError, nearest
 
 Render = Literal["all", "sample", "none"]
-NOT_DRAWN: Final = "pictures not drawn"
-"""The choice of a run that tells which pictures of earlier records it could not draw."""
 
 
 def require_render(value: object) -> None:

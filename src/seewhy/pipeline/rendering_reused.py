@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seewhy.pipeline.job import Job
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering import Drawable, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Records
 from seewhy.pipeline.sampling import drawn_records
 from seewhy.store.picture_tables import KIND
+from seewhy.store.receipts import NOT_DRAWN
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 

@@ -25,7 +25,6 @@ from seewhy.pipeline.plan import Plan, check_same_data, make_plan
 from seewhy.pipeline.precision_check import precision_note
 from seewhy.pipeline.remote_output import mirrored, output_address, output_path
 from seewhy.pipeline.remote_parts import place_of
-from seewhy.pipeline.render_setting import NOT_DRAWN
 from seewhy.pipeline.rendering_reused import draw_reused
 from seewhy.pipeline.runners import LocalRunner, Runner
 from seewhy.pipeline.sending import Sending
@@ -37,6 +36,7 @@ from seewhy.profiling.profiler import PerformanceProfiler
 from seewhy.store.layout import committed_shards
 from seewhy.store.parts import require_merged, require_part_fits
 from seewhy.store.picture_tables import present_tables
+from seewhy.store.receipts import NOT_DRAWN
 from seewhy.store.run_directory import RunDirectory
 from seewhy.store.run_reader import RunReader
 from seewhy.values import Artifact, ConfigError, Json

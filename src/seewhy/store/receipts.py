@@ -22,6 +22,8 @@ from seewhy.values import Json, StoreError
 RECEIPTS: Final = ".receipt.json"
 PICTURE_FOLDERS: Final = ("attention_maps", "gradcam")
 """Folders of a run's pictures."""
+NOT_DRAWN: Final = "pictures not drawn"
+"""What a run tells of earlier records whose pictures it could not draw: the next may, so no receipt is kept."""
 MOST: Final = 8
 """Receipts kept: as many different commands may take turns in one directory and each is remembered."""
 
