@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.config import conf
 from PIL import Image
 
 from seewhy.remote import stores
@@ -44,6 +45,12 @@ def use(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: object) -> None:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(stores, "_open", {})
+
+
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a store that fails again at once, and let its client not do so itself."""
+    monkeypatch.setattr(stores, "PAUSES", (0.0,))
+    monkeypatch.setitem(conf, "s3", {"config_kwargs": {"retries": {"total_max_attempts": 1}}})
 
 
 def put(bucket: str, files: Mapping[str, bytes]) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from object_server import SECRET, png, put, use
+from nobody import nobody
+from object_server import SECRET, png, put, use, without_waiting
 from seewhy.data.batching import load_batches
 from seewhy.data.image_folder import ImageFolder
 from seewhy.models.load import load_checkpoint
@@ -99,13 +100,10 @@ def test_without_credentials(bucket: str, monkeypatch: pytest.MonkeyPatch) -> No
         ImageFolder(f"{bucket}/set")
 
 
-def test_a_closed_port_is_told_before_anything_is_read(
-    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        use(monkeypatch, f"http://127.0.0.1:{closed.getsockname()[1]}", tmp_path)
-        monkeypatch.setattr(stores, "PAUSES", (0.0,))
+def test_a_closed_port_is_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_waiting(monkeypatch)
+    with nobody() as address:
+        use(monkeypatch, f"http://{address}", tmp_path)
         with pytest.raises(DataError, match=r"SW-D144.*s3://bucket/set: the store cannot be reached") as caught:
             ImageFolder("s3://bucket/set")
         with pytest.raises(CheckpointError, match="SW-C53"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nobody import nobody
 from seewhy.pipeline.cluster_address import asked_address, require_answer
 from seewhy.pipeline.cluster_errors import ClusterError
 from seewhy.pipeline.process_marks import signals_kept, standard_error_without
@@ -55,9 +56,7 @@ def test_another_server_is_none_of_ray(answer: bytes) -> None:
 
 
 def test_where_nobody_listens_the_runner_is_refused_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-    with pytest.raises(ClusterError, match="SW-Y01") as refused:
+    with nobody() as address, pytest.raises(ClusterError, match="SW-Y01") as refused:
         RayRunner(BUILD, {}, address=address)
     assert "nothing answers" in refused.value.message
 
