@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 
 import pytest
-from cli_samples import write_experiment
+from cli_samples import files, write_experiment
 
 from conftest import Command
+from nobody import nobody
 
 WORDS = "experiment=embeddings/my_experiment ckpt_path=path/to/model.ckpt"
-
-
-def nobody() -> str:
-    """An address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +39,8 @@ def test_what_cannot_be_is_refused_before_a_model_is_built(
 
 
 def test_an_address_where_nobody_answers_is_told_at_once(project: Path, command: Command) -> None:
-    ended = command(f"{WORDS} runner=ray ray.address={nobody()}")
+    with nobody() as address:
+        ended = command(f"{WORDS} runner=ray ray.address={address}")
     assert ended.code == 2
     assert "SW-Y01" in ended.err
     assert "nothing answers" in ended.err
@@ -90,7 +85,6 @@ class Pictures(Dataset):
     def __getitem__(self, i):
         return torch.randn(3, 12, 12, generator=torch.Generator().manual_seed(self.seeds[i])), i % 3
 """
-COMMAND = ("about.json", "manifest.json")
 EXPERIMENT = """
 defaults:
   - model: custom
@@ -111,9 +105,8 @@ output_dir: artifacts/${runner}
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    """All but what says the command: ``about.json``, and its digest in the manifest."""
-    found = (path for path in root.rglob("*") if path.is_file() and path.name not in (".lock", *COMMAND))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    """All but what is hidden: notes of this machine."""
+    return {name: (root / name).read_bytes() for name in files(root)}
 
 
 @pytest.mark.slow
