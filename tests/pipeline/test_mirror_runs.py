@@ -43,6 +43,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return snapshot(root)
 
 
+@pytest.fixture
+def there(whole: dict[str, bytes]) -> None:
+    """The store as a whole run of another machine leaves it."""
+    for name, data in whole.items():
+        fsspec.filesystem("memory").pipe_file(f"/bucket/run/{name}", data)
+
+
 def stored(below: str = "/bucket/run") -> dict[str, bytes]:
     """What the store holds, without the lease."""
     system = fsspec.filesystem("memory")
@@ -58,18 +65,15 @@ def another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str =
     monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / name))
 
 
-def test_the_store_holds_the_files_of_a_run_on_disk(whole: dict[str, bytes]) -> None:
-    assert explain().computed == 9
-    assert stored() == whole
+def test_the_store_holds_the_files_of_a_run_on_disk_and_a_second_run_finds_everything(whole: dict[str, bytes]) -> None:
+    assert (explain().computed, stored()) == (9, whole)
+    assert (explain().computed, stored()) == (0, whole)
 
 
-def test_a_second_run_finds_everything_also_on_another_machine(
-    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    explain()
-    assert (explain().computed, stored()) == (0, whole)
-    another_machine(monkeypatch, tmp_path)
-    assert (explain().computed, stored()) == (0, whole)
+@pytest.mark.usefixtures("there")
+def test_on_another_machine_everything_is_found_and_files_of_others_are_left(whole: dict[str, bytes]) -> None:
+    fsspec.filesystem("memory").pipe_file("/bucket/run/notes.txt", b"mine")
+    assert (explain().computed, stored()) == (0, {**whole, "notes.txt": b"mine"})
 
 
 def test_a_run_that_was_stopped_goes_on_on_another_machine(
@@ -186,13 +190,6 @@ def test_pictures_of_content_that_changed_are_deleted_there_too() -> None:
     assert mine == {name for name in stored("/bucket/fresh") if name.startswith("gradcam/r03/")}
 
 
-def test_files_of_others_in_the_folder_are_neither_taken_nor_deleted() -> None:
-    explain()
-    fsspec.filesystem("memory").pipe_file("/bucket/run/notes.txt", b"mine")
-    explain()
-    assert stored()["notes.txt"] == b"mine"
-
-
 def test_a_folder_that_is_no_run_is_refused_untouched() -> None:
     fsspec.filesystem("memory").pipe_file("/bucket/run/photos/a.png", b"mine")
     with pytest.raises(SeewhyError) as refusal:
@@ -218,8 +215,8 @@ def test_parts_lie_beside_each_other_and_are_merged_where_they_are_fetched(
     assert snapshot(tmp_path / "here").keys() >= {name for name in whole if not name.startswith("shards/")}
 
 
+@pytest.mark.usefixtures("there")
 def test_a_fetched_run_is_the_run_and_fetching_again_is_nothing(whole: dict[str, bytes], tmp_path: Path) -> None:
-    explain()
     address = output_address(URL)
     assert address is not None
     assert fetch_run(address, tmp_path / "here") == len(whole)
@@ -227,8 +224,8 @@ def test_a_fetched_run_is_the_run_and_fetching_again_is_nothing(whole: dict[str,
     assert seewhy.verify(tmp_path / "here") == []
 
 
+@pytest.mark.usefixtures("there")
 def test_a_directory_of_another_run_is_not_fetched_into(tmp_path: Path) -> None:
-    explain()
     address = output_address(URL)
     assert address is not None
     here = tmp_path / "here"
@@ -263,10 +260,10 @@ def test_a_directory_that_holds_more_or_is_held_or_is_none_of_a_run_is_not_fetch
     assert [path.name for path in (tmp_path / "photos").rglob("*")] == ["cats", "a.png"]
 
 
+@pytest.mark.usefixtures("there")
 def test_a_fetch_that_was_killed_goes_on(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explain()
     address = output_address(URL)
     assert address is not None
     fetched: list[str] = []
