@@ -16,6 +16,7 @@ from pipeline_samples import Pictures, conv_net, ids, snapshot
 
 import seewhy
 
+pytestmark = pytest.mark.slow  # test_merge_runs.py ends merges at the same points, by an exception
 KILLED = -signal.SIGKILL
 OF = 2
 Runner = Callable[..., int]
@@ -83,18 +84,16 @@ def kill_at(root: Path, merge_child: Runner, whole: dict[str, bytes], failpoint:
     return True
 
 
-SLOWLY = ["merge.file:1", "merge.shard:3", "file.written:9"]
-POINTS = ["merge.file:7", "merge.shard:1", "merge.marked:1"]
+POINTS = ["merge.file:1", "merge.file:7", "merge.shard:1", "merge.shard:3", "merge.marked:1", "file.written:9"]
 
 
-@pytest.mark.parametrize("failpoint", [*POINTS, *(pytest.param(point, marks=pytest.mark.slow) for point in SLOWLY)])
+@pytest.mark.parametrize("failpoint", POINTS)
 def test_killed_at_a_point_it_goes_on(
     tmp_path: Path, parts: Path, merge_child: Runner, whole: dict[str, bytes], failpoint: str
 ) -> None:
     assert kill_at(Path(shutil.copytree(parts, tmp_path / "run")), merge_child, whole, failpoint)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_kill_at_every_seventh_point(
     tmp_path: Path, parts: Path, merge_child: Runner, whole: dict[str, bytes]
@@ -117,7 +116,6 @@ def test_killed_while_parts_are_deleted_it_goes_on(
     assert snapshot(root) == own(whole)
 
 
-@pytest.mark.slow
 def test_killed_again_and_again_after_each_shard_it_still_ends(
     tmp_path: Path, parts: Path, merge_child: Runner, whole: dict[str, bytes]
 ) -> None:

@@ -14,6 +14,7 @@ from pipeline_samples import Pictures, after, conv_net, ids, rows, snapshot
 
 import seewhy
 from seewhy.pipeline.merge import merge
+from seewhy.store import failpoints
 from seewhy.store.holding import holding
 from seewhy.store.part import Part
 from seewhy.store.parts import require_part_fits
@@ -118,6 +119,32 @@ def test_merging_again_changes_nothing_and_parts_go_when_that_is_asked(root: Pat
     assert [(once.parts, once.again, once.removed) for once in (merge(root), merge(root, remove_parts=True))] == [
         (0, True, 0)
     ] * 2
+
+
+class Ended(BaseException):
+    """What nobody catches."""
+
+
+@pytest.mark.parametrize("point", ["merge.file", "merge.shard", "merge.marked", "merge.removing", "merge.removed"])
+def test_a_merge_that_was_ended_at_a_point_goes_on(
+    kept: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """The kills themselves are in ``test_merge_kills.py``."""
+
+    def end(name: str) -> None:
+        if name == point:
+            raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setenv(failpoints.VARIABLE, "here")
+        patch.setattr(failpoints, "_kill_when_due", end)
+        with pytest.raises(Ended):
+            merge(root, remove_parts=True)
+    merge(root, remove_parts=True)
+    undisturbed = Path(shutil.copytree(kept / "parts", tmp_path / "undisturbed"))
+    merge(undisturbed, remove_parts=True)
+    assert snapshot(root) == snapshot(undisturbed)
+    assert not (root / "parts").exists()
 
 
 def test_what_lies_among_the_parts_is_in_no_ones_way_and_stays(root: Path) -> None:
