@@ -168,6 +168,12 @@ def test_a_wrong_setting_is_named_before_the_model_is_asked() -> None:
     assert model.calls == 0
 
 
+def test_a_wrong_setting_is_not_proposed_instead_of_itself() -> None:
+    with pytest.raises(ConfigError, match="no setting 'normalize'") as refused:
+        GradCAM(Brightness(), preprocessing=PLAIN).explained(noise(64, 64), normalize=True)
+    assert "normalize" not in refused.value.near
+
+
 def test_several_images_where_one_is_explained_are_refused(resnet: nn.Module) -> None:
     explainer = GradCAM(resnet, preprocessing=PLAIN)
     for images in (torch.zeros(2, 3, 64, 64), np.zeros((2, 64, 64, 3), np.uint8), [noise(64, 64)]):

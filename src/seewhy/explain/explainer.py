@@ -216,7 +216,10 @@ class Explainer:
             yield from self.explain_prepared(asked, prepared, [classes[position] for position in few])
 
     def explain_prepared(self, asked: Asked, prepared: Sequence[Prepared], classes: Sequence[Any]) -> list[Explained]:
-        """The answers for images that are prepared already, in their order; ``classes`` are numbers, one for each."""
+        """The answers for images that are prepared already, in their order.
+
+        ``classes`` holds a number for each, or None for the predicted class.
+        """
         ask = partial(self._explain_prepared, asked)
         if self.cache is None:
             return ask(prepared, classes)

@@ -31,9 +31,11 @@ ROWS_ON_CPU, ROWS_ELSEWHERE = 4, 16
 class OptimizedModel(nn.Module):
     """A model while it runs faster; made by :func:`optimize_for_inference`.
 
-    Called like the model, in evaluation mode, without a graph unless an input asks for a gradient. Its other attributes
-    are the model's. Explainers of it, and of the model itself, see the faster model; compiled code serves plain
-    calls alone, since hooks do not see into it.
+    Called like the model, in evaluation mode, without a graph unless an input asks for a gradient. Attributes of the
+    model's own are found here too; what every module has is that of a wrapper: names of parameters and keys of
+    ``state_dict()`` begin with ``_orig_mod.``, as those of ``torch.compile`` do. To save weights, ask the model.
+    Explainers of it, and of the model itself, see the faster model; compiled code serves plain calls alone, since hooks
+    do not see into it. A deep copy is a faster copy of the model, restored by itself.
 
     Attributes:
         report: what was tried, with the measured ratios, and why each was kept or dropped.

@@ -112,7 +112,7 @@ def _tensors(answer: Any) -> Sequence[Tensor]:
     if isinstance(answer, np.ndarray):
         answer = torch.from_numpy(answer)
     if isinstance(answer, Tensor):
-        return [answer.detach().double()] if answer.is_floating_point() else []
+        return [answer.detach().cpu().double()] if answer.is_floating_point() else []
     return [tensor for entry in entries(answer).values() for tensor in _tensors(entry)]
 
 

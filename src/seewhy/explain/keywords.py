@@ -22,7 +22,7 @@ def require_settings(method: Method, given: Iterable[str], *calls: Callable[...,
             raise ConfigError(
                 "SW-F12",
                 f"the method {method.name!r} has no setting {name!r}; its settings: {', '.join(known) or 'none'}",
-                near=nearest(name, [*known, *parameters_of(*calls)]),
+                near=nearest(name, [one for one in (*known, *parameters_of(*calls)) if one != name]),
                 fix="use one of these" if known else "leave it out, or correct its spelling",
             )
 
