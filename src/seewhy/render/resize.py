@@ -7,10 +7,9 @@ convention); beyond the outermost centres the border value continues.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Integer
 
 from seewhy.render.arrays import require_size
 
@@ -24,7 +23,8 @@ def resize(values: Float[np.ndarray, "*cells"], size: tuple[int, ...]) -> Float3
     An axis of one cell is constant, so a volume of one slice has, to the bit, the numbers of that slice as a plane.
 
     Args:
-        values: ``(t,)``, ``(h, w)``, ``(d, h, w)`` and so on, finite numbers; one NaN would reach every cell.
+        values: ``(t,)``, ``(h, w)``, ``(d, h, w)`` and so on, finite numbers; a NaN spreads to all between its
+            neighbours.
         size: the result's length along each of these axes.
 
     Returns:
@@ -43,13 +43,8 @@ def resize(values: Float[np.ndarray, "*cells"], size: tuple[int, ...]) -> Float3
     values = values.astype(np.float32, copy=False)
     if values.shape == size:
         return values.copy()
-    if values.ndim == 1:
-        return _sampled_line(values, (len(values), size[0], len(values) / size[0], 0.0))
-    kept = _varying_axes(values.shape)
-    plain = values.squeeze(tuple(axis for axis in range(values.ndim) if axis not in kept))
-    resized = _product(plain, [_resize_matrix(values.shape[axis], size[axis]) for axis in kept])
-    shape = [size[axis] if axis in kept else 1 for axis in range(values.ndim)]
-    return np.broadcast_to(resized.reshape(shape), size).copy() if len(kept) < values.ndim else resized
+    pairs = zip(values.shape, size, strict=True)
+    return resample(values, [(length, count, length / count, 0.0) for length, count in pairs])
 
 
 def resample(values: Float32[np.ndarray, "*cells"], readings: Sequence[Reading]) -> Float32[np.ndarray, "*size"]:
@@ -59,9 +54,24 @@ def resample(values: Float32[np.ndarray, "*cells"], readings: Sequence[Reading])
         values: finite numbers, at least one axis.
         readings: for every axis its length, and how many cells are read at which places (:func:`sampling_matrix`).
     """
-    if values.ndim == 1:
-        return _sampled_line(values, readings[0])
-    return _product(values, [sampling_matrix(*reading) for reading in readings])
+    # the axes that grow most come last, so that little is read on the way
+    for axis in sorted(range(values.ndim), key=lambda axis: (readings[axis][1] / readings[axis][0], -axis)):
+        values = np.moveaxis(_read_first(np.moveaxis(values, axis, 0), readings[axis]), 0, axis)
+    return np.ascontiguousarray(values)
+
+
+def _read_first(values: Float32[np.ndarray, "length *rest"], reading: Reading) -> Float32[np.ndarray, "count *rest"]:
+    """The first axis read, without products of matrices: their library's threads and the drawing threads would wait
+    for one another.
+    """
+    lower, upper, fraction = _neighbours(*reading)
+    values = np.ascontiguousarray(values)
+    read = values.take(lower, axis=0)
+    step = values.take(upper, axis=0)
+    step -= read
+    step *= fraction.reshape(-1, *[1] * (values.ndim - 1))
+    read += step
+    return read
 
 
 def sampling_matrix(length: int, count: int, scale: float, offset: float) -> Float32[np.ndarray, "count length"]:
@@ -70,51 +80,18 @@ def sampling_matrix(length: int, count: int, scale: float, offset: float) -> Flo
     Pixel ``i`` reads at ``(i + 0.5) * scale - offset`` on that axis, the affine form of ``values.Geometry``. Each row
     holds at most two weights, which sum to 1.
     """
-    position = _positions(length, count, scale, offset)
-    lower = np.floor(position).astype(np.intp)
-    upper = np.minimum(lower + 1, length - 1)
-    fraction = position - lower
-    matrix = np.zeros((count, length))
+    lower, upper, fraction = _neighbours(length, count, scale, offset)
+    matrix = np.zeros((count, length), np.float32)
     pixel = np.arange(count)
     matrix[pixel, lower] = 1 - fraction
     matrix[pixel, upper] += fraction
-    return matrix.astype(np.float32)
-
-
-def _positions(length: int, count: int, scale: float, offset: float) -> Float64[np.ndarray, " count"]:
-    """Where each pixel reads, counted in cells from the first cell's centre."""
-    position = (np.arange(count) + 0.5) * scale - offset - 0.5
-    return position.clip(0, length - 1)
-
-
-def _sampled_line(values: Float32[np.ndarray, " cells"], reading: Reading) -> Float32[np.ndarray, " count"]:
-    # a recording has too many samples for a matrix of count x length
-    read: Float32[np.ndarray, " count"] = np.interp(_positions(*reading), np.arange(len(values)), values).astype(
-        np.float32
-    )
-    return read
-
-
-def _varying_axes(shape: Sequence[int]) -> list[int]:
-    """The axes that are interpolated: all but those of one cell, of which as many stay as make a plane."""
-    constant = [axis for axis, length in enumerate(shape) if length == 1]
-    dropped = constant[: max(0, len(shape) - 2)]
-    return [axis for axis in range(len(shape)) if axis not in dropped]
-
-
-def _product(
-    values: Float32[np.ndarray, "*cells"], matrices: Sequence[Float32[np.ndarray, "count length"]]
-) -> Float32[np.ndarray, "*counts"]:
-    """Every axis times its matrix: the planes of the last two axes first, then the axes before them."""
-    rows, columns = matrices[-2:]
-    result: Float32[np.ndarray, "*counts"] = rows @ values @ columns.T
-    for axis, matrix in enumerate(matrices[:-2]):
-        result = np.moveaxis(np.tensordot(matrix, result, (1, axis)), 0, axis)
-    return np.ascontiguousarray(result)
-
-
-@lru_cache(maxsize=32)
-def _resize_matrix(length: int, count: int) -> Float32[np.ndarray, "count length"]:
-    matrix = sampling_matrix(length, count, length / count, 0.0)
-    matrix.flags.writeable = False
     return matrix
+
+
+def _neighbours(
+    length: int, count: int, scale: float, offset: float
+) -> tuple[Integer[np.ndarray, " count"], Integer[np.ndarray, " count"], Float32[np.ndarray, " count"]]:
+    """The cells below and above the place of each pixel, and the share of the way from one centre to the next."""
+    position = ((np.arange(count) + 0.5) * scale - offset - 0.5).clip(0, length - 1)
+    lower = np.floor(position).astype(np.intp)
+    return lower, np.minimum(lower + 1, length - 1), (position - lower).astype(np.float32)
