@@ -20,11 +20,11 @@ import torchvision
 from torch import Tensor, nn
 
 from engine import Call
+from friendly import PREPROCESSING
 from seewhy import BatchProcessor, GradCAM
 from seewhy.explain.explainer import CPU_CHUNK
 from seewhy.explain.prepared import prepare
 
-PREPROCESSING = {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 IMAGES = 64
 BAR = 1.10
 Pair = tuple[float, float]

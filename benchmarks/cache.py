@@ -24,10 +24,10 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
+from friendly import PREPROCESSING
 from seewhy import AttentionRollout, ExplanationCache, GradCAM, IntegratedGradients
 from seewhy.explain.explainer import Explainer
 
-PREPROCESSING = {"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 BAR = 0.30
 Image = NDArray[np.uint8]
 

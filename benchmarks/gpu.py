@@ -5,9 +5,9 @@ with tiny models and few pictures, so that the script itself can be tried anywhe
 
 For ResNet-50 and ViT-B/16 (random weights) at 224², in batches of 64, in float32 without and with TF32, and in bf16:
 
-- the whole command (loader, embeddings, Grad-CAM, attention, shards, exports; no pictures drawn, no report) against
-  inference over the same loader and the same batches, in time (once up to the last shard, once with what is exported at
-  the end) and in peak memory of the GPU;
+- the whole command from its plan on (loader, embeddings, Grad-CAM, attention, shards, exports; no start-up, no pictures
+  drawn, no report) against inference over the same loader and the same batches, in time (once up to the last shard,
+  once with what is exported at the end) and in peak memory of the GPU;
 - from batches that lie in page-locked memory: the engine against the model alone, and one batch after the other against
   copies and host work beside the model, as in a run;
 - how many operations make the host wait, for a batch of 2 and a full one, as torch counts them.
@@ -287,7 +287,8 @@ def main() -> None:
         dataset = ImageFolder(folder, size=(size, size))
         rounds = asked.rounds or (1 if asked.small else 3)
         told = f"{called}, torch {torch.__version__}, {workers} loader processes, {pictures} JPEGs"
-        print(f"{told}, batches of {batch} at {size}², random weights, medians of {rounds} interleaved rounds.\n")
+        print(f"{told}, batches of {batch} at {size}², random weights, medians of {rounds} interleaved rounds.")
+        print("A command is timed from its plan on: importing, building and tracing the model are left out.\n")
         measure(Bench(device, pictures, batch, size, workers, rounds, dataset), asked.small)
     print(f"\nTook {time.perf_counter() - begun:.0f} s.")
 

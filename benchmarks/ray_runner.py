@@ -47,7 +47,7 @@ class Watch(threading.Thread):
 
 
 def processor_seconds() -> float:
-    """Of all processes of this session: this one, its descendants, those of Ray among them."""
+    """Of all processes of this session: this one, its descendants, those of Ray among them, also those that ended."""
     ticks, session = 0, os.getsid(0)
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -56,7 +56,7 @@ def processor_seconds() -> float:
             except OSError:
                 continue
             if int(fields[3]) == session:
-                ticks += int(fields[11]) + int(fields[12])
+                ticks += sum(map(int, fields[11:15]))  # its own, and of the children that it waited for
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

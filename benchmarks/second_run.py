@@ -13,7 +13,7 @@ A second run loads torch where the code of seewhy was edited meanwhile: that is 
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import statistics
 import subprocess
 import sys
@@ -23,46 +23,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import timm
 import torch
-from PIL import Image
 from safetensors.torch import save_file
-from sklearn.datasets import load_sample_images
+
+from whole_run import make_pictures
 
 BAR = 0.01
 MEASURED = """\
+import json
 import sys
 import time
+from pathlib import Path
 
 import seewhy.cli.generate as command
 
-job = command._job
-nothing = sys.argv.pop(1) == "nothing"
+job, show = command._job, command.show_outcome
+what, place = sys.argv[1:3]
+explaining = [0.0]
+
+
+def noted(console, outcome, folder):
+    explaining.append(outcome.seconds)
+    show(console, outcome, folder)
 
 
 def timed(config):
     begun = time.perf_counter()
-    code = 0 if nothing else job(config)
-    print("engine", time.perf_counter() - begun, "torch" in sys.modules)
+    code = 0 if what == "nothing" else job(config)
+    found = {"engine": time.perf_counter() - begun, "explaining": explaining[-1], "torch": "torch" in sys.modules}
+    Path(place).write_text(json.dumps(found), "utf-8")
     return code
 
 
-command._job = timed
-sys.exit(command.generate_artifacts(sys.argv[1:]))
+command._job, command.show_outcome = timed, noted
+sys.exit(command.generate_artifacts(sys.argv[3:]))
 """
-
-
-def make_pictures(root: Path, count: int) -> None:
-    """Crops of two real photographs, 320 x 240, as JPEG."""
-    photos = load_sample_images().images
-    generator = np.random.default_rng(0)
-    for index in range(count):
-        photo = photos[index % 2]
-        top, left = (int(generator.integers(0, limit)) for limit in (photo.shape[0] - 240, photo.shape[1] - 320))
-        folder = root / "test" / f"class_{index % 2}"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photo[top : top + 240, left : left + 320]).save(folder / f"{index:05d}.jpg", quality=90)
 
 
 @dataclass(frozen=True)
@@ -75,19 +71,19 @@ class Process:
     torch: bool
 
 
-def measured(words: Sequence[str], *, nothing: bool = False) -> Process:
-    """Run the command in a process of its own."""
+def measured(folder: Path, words: Sequence[str], *, nothing: bool = False) -> Process:
+    """Run the command in a process of its own, with its run in ``folder/run``."""
+    place, what = folder / "measured.json", "nothing" if nothing else "job"
     begun = time.perf_counter()
-    what = "nothing" if nothing else "job"
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, what, *words], capture_output=True, text=True, check=False
+        [sys.executable, "-c", MEASURED, what, str(place), *words, f"output_dir={folder / 'run'}"],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     whole = time.perf_counter() - begun
     if done.returncode:
         raise SystemExit(done.stderr)
-    _, engine, loaded = done.stdout.split()
-    told = re.search(r"computed.* in ([0-9.]+) s", done.stderr)
-    return Process(whole, float(engine), float(told[1]) if told else 0.0, loaded == "True")
+    found = json.loads(place.read_text("utf-8"))
+    return Process(whole, **found)
 
 
 def main() -> None:
@@ -98,17 +94,16 @@ def main() -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        make_pictures(folder / "photos", asked.pictures)
+        make_pictures(folder / "photos" / "test", asked.pictures)
         model = timm.create_model("resnet18", num_classes=2)
         save_file(dict(model.state_dict()), folder / "model.safetensors")
         words = [
             "model=timm", "model.name=resnet18", "model.num_classes=2", "data=image_folder",
             f"data.root={folder / 'photos'}", "data.num_workers=1", f"ckpt_path={folder / 'model.safetensors'}",
-            f"output_dir={folder / 'run'}",
         ]  # fmt: skip
-        first = measured(words)
-        rounds = [(measured(words), measured(words, nothing=True)) for _ in range(asked.rounds)]
-        ordinary = measured([*words, "recheck=true"])
+        first = measured(folder, words)
+        rounds = [(measured(folder, words), measured(folder, words, nothing=True)) for _ in range(asked.rounds)]
+        ordinary = measured(folder, [*words, "recheck=true"])
     second, empty = zip(*rounds, strict=True)
     if any(process.torch for process in second):
         raise SystemExit("a second run loaded torch")
