@@ -25,7 +25,7 @@ def computed_in_all(folder: Path) -> int:
     return sum(len(rows(folder, split)) for split in COUNTS)
 
 
-def test_a_sweep_over_the_parts_and_their_merge_is_the_run_of_one_job(
+def test_a_sweep_over_the_parts_and_their_merge_leave_nothing_to_do(
     project: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(f"-m {EXPERIMENT} shard=0/2,1/2").code == 0
@@ -44,6 +44,14 @@ def test_a_sweep_over_the_parts_and_their_merge_is_the_run_of_one_job(
     assert seewhy(["verify", "out"]) == 0
     again = command(EXPERIMENT)
     assert f"0 computed, {RECORDS} reused" in again.err
+
+
+@pytest.mark.slow
+def test_merged_parts_hold_the_files_of_one_job(
+    project: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(f"-m {EXPERIMENT} shard=0/2,1/2").code == 0
+    assert seewhy(["merge", "out", "--remove-parts"]) == 0
     assert command(EXPERIMENT.replace("output_dir=out", "output_dir=whole")).code == 0
     shards = {name for name in files(project / "out") if name.startswith("shards/")}
     assert files(project / "out") - shards == {
