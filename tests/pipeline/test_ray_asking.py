@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -122,11 +123,18 @@ def test_living_objects_do_not_travel(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "build", ["worker_samples", "worker_samples:", "worker_samples:none", "nowhere.at.all:f", ":f"]
+    "build", ["worker_samples", "worker_samples:", "worker_samples:none", "nowhere.at.all:f", ":f", 3, None]
 )
-def test_what_builds_must_be_importable(build: str) -> None:
+def test_what_builds_must_be_importable(build: Any) -> None:
     with pytest.raises(ClusterError, match="SW-Y05"):
         RayRunner(build, {})
+
+
+def test_what_builds_must_be_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_parts.py").write_text("def parts(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ClusterError, match=r"SW-Y05.*invalid syntax"):
+        RayRunner("broken_parts:parts", {})
 
 
 def test_without_ray_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

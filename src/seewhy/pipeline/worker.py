@@ -155,10 +155,15 @@ def factory_of(build: str) -> Callable[..., object]:
     Raises:
         ClusterError: ``SW-Y05`` there is none.
     """
+    if not isinstance(build, str):
+        raise ClusterError(
+            "SW-Y05", f"build must be package.module:function, got {build!r}",
+            fix="name a function that every worker can import, as package.module:function",
+        )  # fmt: skip
     module, colon, name = build.partition(":")
     try:
         found = getattr(importlib.import_module(module), name) if colon and name else None
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise ClusterError(
             "SW-Y05", f"build={build!r} cannot be imported: {error}",
             fix="name a function that every worker can import, as package.module:function",

@@ -16,7 +16,6 @@ from seewhy.store.attempts import forget_attempts
 from seewhy.store.delegate import Delegate
 from seewhy.store.failpoints import reach
 from seewhy.store.files import (
-    disk_error,
     file_digest,
     make_directory,
     remove_temporaries,
@@ -39,6 +38,7 @@ from seewhy.store.ledger import Answered, Ledger, answered_rows, require_fingerp
 from seewhy.store.lock import DirectoryLock
 from seewhy.store.manifest import DerivedEntry, Manifest, RunStatus, ShardEntry, read_manifest, render, versions
 from seewhy.store.numbering import Wanted, shard_names
+from seewhy.store.places import disk_told, settled
 from seewhy.store.remakable import write_remakable
 from seewhy.store.run_reader import RunReader
 from seewhy.store.shards import ShardHeader, encode_shard
@@ -80,11 +80,9 @@ class RunDirectory:
             ...     run.commit("train", [RecordRow("a", "train", 0, status="failed", error="unreadable")], {})
             'shards/train-00000.parquet'
         """
-        try:
-            root = path.resolve()
+        root = settled(path)
+        with disk_told(root):
             require_suitable(root)
-        except OSError as error:
-            raise disk_error(path, error) from error
         make_directory(root)
         lock = DirectoryLock(root / LOCK)
         abandoned = lock.acquire()
