@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ from pipeline_samples import Log, after, rows, snapshot
 from worker_samples import built, cramped, deadly, digits, slow
 
 import seewhy
-from seewhy.pipeline.ray import RayRunner, log
+from seewhy.pipeline.ray import RayRunner
 from seewhy.values import SeewhyError
 
 pytestmark = [
@@ -187,7 +186,7 @@ import sys
 import torch
 torch.set_num_threads(1)
 import seewhy
-from seewhy.pipeline.ray import RayRunner, log
+from seewhy.pipeline.ray import RayRunner
 from worker_samples import built, slow
 
 model, data = built(slow)
@@ -235,20 +234,16 @@ def test_a_cluster_without_room_now_is_waited_for_aloud(ray: Any, tmp_path: Path
         while not let_go.exists() and time.monotonic() < ends:
             time.sleep(0.2)
 
-    class LetGo(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
-            let_go.touch()
+    def say(text: str) -> None:
+        said.append(text)
+        let_go.touch()
 
-    busy, handler = ray.remote(num_cpus=2)(occupied).remote(), LetGo()
+    busy = ray.remote(num_cpus=2)(occupied).remote()
     while ray.available_resources().get("CPU", 0) > 0:
         time.sleep(0.1)
     model, data = built(digits)
-    log.addHandler(handler)
-    try:
-        seewhy.run(model, data, tmp_path / "run", runner=RayRunner("worker_samples:digits", {}, workers=1), **WANTED)
-    finally:
-        log.removeHandler(handler)
+    runner = RayRunner("worker_samples:digits", {}, workers=1, say=say)
+    seewhy.run(model, data, tmp_path / "run", runner=runner, **WANTED)
     assert ray.get(busy) is None
     assert said == [
         "the cluster is busy: 0 CPUs and 0 GPUs are free, a worker wants 1 and 0; waiting until there is room"

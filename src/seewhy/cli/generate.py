@@ -120,9 +120,12 @@ def run_request(
     from seewhy.cli.schema import request_of
     from seewhy.pipeline.run import run
 
-    request, runner = request_of(config), runner_of(config)
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    request, runner = request_of(config), runner_of(config, say)
     built, report = build_loaded_model(request)
-    console.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
+    say(report.summary())
     dataset = build_dataset(request, built.preprocessing)
     with Stop() as stop, Watcher(console) as watcher:
         summary = run(
@@ -136,7 +139,7 @@ def run_request(
         standing.keep(outcome)  # before anything is printed: the reader of a pipe may be gone
     show_outcome(console, outcome, summary.output_dir)
     if summary.profile:
-        console.print(summary.profile, markup=False, highlight=False, soft_wrap=True)
+        say(summary.profile)
     return stop.exit_code if summary.interrupted else summary.exit_code
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from seewhy.values import nearest
@@ -17,8 +17,8 @@ RAY_SETTINGS: Final = {"address": None, "workers": None, "num_cpus": 1, "num_gpu
 WORKER_PARTS: Final = "seewhy.cli.worker_parts:parts"
 
 
-def runner_of(config: Mapping[str, Any]) -> Runner | None:
-    """The runner of a composed configuration; None is this process.
+def runner_of(config: Mapping[str, Any], say: Callable[[str], None]) -> Runner | None:
+    """The runner of a composed configuration, which tells ``say`` what it waits for; None is this process.
 
     Raises:
         ClusterError: as :func:`ray_settings`, and what :class:`seewhy.pipeline.ray.RayRunner` refuses.
@@ -28,7 +28,7 @@ def runner_of(config: Mapping[str, Any]) -> Runner | None:
         return None
     from seewhy.pipeline.ray import RayRunner
 
-    return RayRunner(WORKER_PARTS, {"config": dict(config)}, **given)
+    return RayRunner(WORKER_PARTS, {"config": dict(config)}, say=say, **given)
 
 
 def ray_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ class RayRunner:
     ``RAY_ADDRESS`` says, else a Ray of this machine's own for the time of the run. A session of Ray that is there
     already is used and left alone. ``workers`` is how many (None: as many as the cluster has room for), ``num_cpus``
     and ``num_gpus`` what each of them gets (``num_gpus`` None: one where the cluster has any). The output directory
-    must lie where all of them see it, under the same path.
+    must lie where all of them see it, under the same path. ``say`` is told where a busy cluster has to be waited for.
 
     A worker that dies is replaced and its shard made again; a record that kills its worker twice becomes a failed row.
 
@@ -62,11 +62,13 @@ class RayRunner:
         workers: int | None = None,
         num_cpus: float = 1,
         num_gpus: float | None = None,
+        say: Callable[[str], None] = log.warning,
     ) -> None:
         check_amounts(workers, num_cpus, num_gpus)
         if importlib.util.find_spec("ray") is None:
             raise MissingExtraError("ray", "ray")
         factory_of(build)
+        self._say = say
         self._build, self._arguments = build, plain_arguments(arguments)
         self._workers, self._num_cpus, self._num_gpus = workers, num_cpus, num_gpus
         self._address = asked_address(address)
@@ -116,7 +118,7 @@ class RayRunner:
             num_cpus=self._num_cpus, num_gpus=self._num_gpus, grows=not started,
         )  # fmt: skip
         if not started and (note := busy_note(ray.available_resources(), self._num_cpus, room.num_gpus)):
-            log.warning(note)
+            self._say(note)
         context = ray.data.DataContext.get_current()
         shown = context.enable_progress_bars, context.print_on_execution_start
         context.enable_progress_bars = context.print_on_execution_start = False
