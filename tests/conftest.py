@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from object_server import served
 from surroundings import hook_registrations, marks_since, seeded, surroundings
+
+if TYPE_CHECKING:
+    from seewhy import ExplanationCache
 
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")
@@ -32,6 +36,23 @@ def server() -> Iterator[str]:
     """The address of an S3 server of this module's own."""
     with served() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[ExplanationCache]:
+    """A cache of explanations of the test's own."""
+    from seewhy import ExplanationCache
+
+    with ExplanationCache(tmp_path / "kept") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def torchs_own_signal_handler() -> None:
+    """The first worker of a process makes torch install its SIGCHLD handler, for good."""
+    from torch.utils.data import DataLoader
+
+    list(DataLoader([0], num_workers=1))  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(wrapper=True)

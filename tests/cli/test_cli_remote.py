@@ -7,23 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_samples import TINY_VIT, rows
-from torch.utils.data import DataLoader
 
 from conftest import CKPT, Command
 from object_server import SECRET, png, put, served, use
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("torchs_own_signal_handler")]
 MODEL = (
     "model=timm", "model.name=vit_tiny_patch16_224", "model.num_classes=10",
     *(f"model.kwargs.{name}={value}" for name, value in TINY_VIT.items()),
     "data=image_folder", "data.size=32", "data.batch_size=2", "data.num_workers=2", "data.class_names=null",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _torchs_own_signal_handler() -> None:
-    """The first worker of a process makes torch install its SIGCHLD handler, for good."""
-    list(DataLoader([0], num_workers=1))  # type: ignore[arg-type]
 
 
 def test_one_command_reads_a_bucket_as_it_reads_a_folder(

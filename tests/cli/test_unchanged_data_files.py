@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cli_samples import rewrite_unseen
 
 from seewhy.cli.build import DATA_KINDS, data_parameters
 from seewhy.cli.data_files import PLACES, PLAIN, data_state
@@ -30,14 +31,6 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def rewrite_unseen(path: Path, content: bytes) -> None:
-    """Other bytes of the same number, with the time of the old ones: what a careless synchronisation leaves."""
-    before = path.stat()
-    assert len(content) == before.st_size
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
 def test_every_setting_of_every_kind_is_either_plain_or_a_place() -> None:
     assert set(PLAIN) == set(PLACES) == set(DATA_KINDS) - {"custom"}
     for kind in PLAIN:
@@ -48,7 +41,7 @@ def test_every_setting_of_every_kind_is_either_plain_or_a_place() -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "longer": lambda root: (root / "train/cat/a.jpg").write_bytes(b"other bytes than before"),
     "same length": lambda root: (root / "train/cat/a.jpg").write_bytes(b"TRAIN/CAT/A.JPG"),
-    "same length and time": lambda root: rewrite_unseen(root / "train/cat/a.jpg", b"TRAIN/CAT/A.JPG"),
+    "same length and time": lambda root: rewrite_unseen(root / "train/cat/a.jpg"),
     "added": lambda root: (root / "train/cat/new.jpg").write_bytes(b"x"),
     "removed": lambda root: (root / "train/cat/a.jpg").unlink(),
     "renamed": lambda root: (root / "train/cat/a.jpg").rename(root / "train/cat/z.jpg"),
@@ -93,16 +86,13 @@ def test_a_folder_left_out_is_not_looked_into(photos: Path) -> None:
     assert digest() != before
 
 
-def csv_table(path: Path, rows: list[dict[str, str]]) -> Path:
-    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+def csv_table(path: Path, rows: list[dict[str, str]], between: str = ",") -> Path:
+    lines = [between.join(rows[0]), *(between.join(row.values()) for row in rows)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
-def tab_table(path: Path, rows: list[dict[str, str]]) -> Path:
-    lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+tab_table = partial(csv_table, between="\t")
 
 
 def parquet_table(path: Path, rows: list[dict[str, str]]) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
-import os
 import re
 import shutil
 import tomllib
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_samples import rewrite_unseen
 from rich.console import Console
 
 import seewhy
@@ -56,14 +56,6 @@ def now(config: dict[str, Any], **changed: Any) -> Standing:
     standing = standing_of({**config, **changed})
     assert standing is not None
     return standing
-
-
-def rewrite_unseen(path: str) -> None:
-    """One bit of a file turned, its size and the time of its content kept."""
-    before, content = Path(path).stat(), bytearray(Path(path).read_bytes())
-    content[-1] ^= 1
-    Path(path).write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def add_a_shard() -> None:

@@ -16,6 +16,8 @@ from seewhy.data.batching import load_batches, reason_of
 from seewhy.data.records import Batch, Record, RecordRef
 from seewhy.values import DataError
 
+pytestmark = pytest.mark.usefixtures("torchs_own_signal_handler")
+
 
 class Numbers:
     """Record ``i`` is a picture full of ``i``; some positions misbehave."""
@@ -49,12 +51,6 @@ class Numbers:
 
     def fingerprint(self) -> Mapping[str, Any]:
         return {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _torchs_own_signal_handler() -> None:
-    """The first worker of a process makes torch install its SIGCHLD handler, for good."""
-    list(load_batches(Numbers(1), [[0]], num_workers=1))
 
 
 def load(dataset: Numbers, batches: Sequence[Sequence[int]], **settings: Any) -> list[Batch]:

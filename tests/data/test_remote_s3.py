@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from nobody import nobody
 from object_server import SECRET, png, put, use, without_waiting
@@ -20,15 +19,10 @@ from seewhy.models.load import load_checkpoint
 from seewhy.remote import stores
 from seewhy.values import CheckpointError, DataError
 
+pytestmark = pytest.mark.usefixtures("torchs_own_signal_handler")
 FILES = {f"{split}/{name}/{name}.png": png(seed) for seed, (split, name) in enumerate(
     (split, name) for split in ("train", "val") for name in ("cat", "dog")
 )}  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _torchs_own_signal_handler() -> None:
-    """The first worker of a process makes torch install its SIGCHLD handler, for good."""
-    list(DataLoader([0], num_workers=1))  # type: ignore[arg-type]
 
 
 @pytest.fixture

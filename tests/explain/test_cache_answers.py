@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ from seewhy.explain.explainers import make_explainer
 from seewhy.explain.reading import Reading
 from seewhy.values import CacheError, SeewhyError, TargetError
 from toys import Vit
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ExplanationCache]:
-    with ExplanationCache(tmp_path / "kept") as opened:
-        yield opened
 
 
 def bits(found: Explained) -> list[Any]:

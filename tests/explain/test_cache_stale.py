@@ -6,7 +6,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cached_models
@@ -21,12 +21,6 @@ from torch import nn
 from seewhy import ExplanationCache, GradCAM, IntegratedGradients, SmoothGrad
 from seewhy.explain.cache_weights import check_sum, weights_of
 from seewhy.models.fingerprint import weights_fingerprint
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ExplanationCache]:
-    with ExplanationCache(tmp_path / "kept") as opened:
-        yield opened
 
 
 def through_data(model: Scaled) -> None:

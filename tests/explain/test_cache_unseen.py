@@ -8,9 +8,8 @@ import decimal
 import random
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,12 +41,6 @@ class Helper:
     @staticmethod
     def times(values: Tensor) -> Tensor:
         return values * Helper.by
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ExplanationCache]:
-    with ExplanationCache(tmp_path / "kept") as opened:
-        yield opened
 
 
 class Shared(Scaled):
