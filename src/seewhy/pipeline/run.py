@@ -242,13 +242,14 @@ def _compute(
         return 0, stop()
     wanted = [(chunk.split, [job.index[at].record_id for at in chunk.positions]) for chunk in plan.chunks]
     tasks = [Task(name, chunk) for name, chunk in zip(directory.names_for(wanted), plan.chunks, strict=True)]
-    stopped = False
+    stopped, there = False, set[str]()
     with closing(runner.compute(job, tasks, directory, observer.advanced)) as made:
         for done in made:
+            there.add(done.name)
             job.found.choices |= done.choices
             profiler.merge(done.profile)
             observer.committed(done.name)
             if stopped := stop():
                 break
-    there = set(committed_shards(directory.root))
+    there.update(committed_shards(directory.root))
     return sum(len(task.chunk.positions) for task in tasks if task.name in there), stopped
