@@ -13,8 +13,8 @@ import pytest
 from cli_samples import COUNTS, files, rows
 
 from conftest import Command
+from memory_store import use_memory
 from seewhy.cli.main import seewhy
-from seewhy.remote import stores
 
 EXPERIMENT = "experiment=embeddings/my_experiment ckpt_path=path/to/model.ckpt output_dir=out"
 SCRIPT = Path(__file__).parents[2] / "examples/scheduler/explain_parts.sbatch"
@@ -93,20 +93,17 @@ def test_commands_for_runs_of_this_machine_say_how_to_fetch_one_from_a_store(
 def test_a_run_in_a_store_is_fetched_whole(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(project / "machine"))
-    monkeypatch.setattr(stores, "_open", {})
+    use_memory(monkeypatch, project / "machine")
     words = EXPERIMENT.replace("output_dir=out", "output_dir=memory://cli-store/run")
-    try:
-        ended = command(f"{words} shard=0/1")
-        assert ended.code == 0
-        told = "artifacts: memory://cli-store/run/parts/0-of-1\ncopy on this machine: "
-        assert f"{told}{(project / 'machine').resolve()}" in ended.err
-        assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 0
-        assert seewhy(["merge", "here"]) == 0
-    finally:
-        fsspec.filesystem("memory").rm("/cli-store", recursive=True)
+    ended = command(f"{words} shard=0/1")
+    assert ended.code == 0
+    told = "artifacts: memory://cli-store/run/parts/0-of-1\ncopy on this machine: "
+    assert f"{told}{(project / 'machine').resolve()}" in ended.err
+    assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 0
+    assert seewhy(["merge", "here"]) == 0
     assert computed_in_all(project / "here") == RECORDS
     assert {path.name for path in project.iterdir()} == {"configs", "path", "machine", "here"}
+    fsspec.filesystem("memory").rm("/cli-store", recursive=True)
     assert seewhy(["fetch", "memory://cli-store/run", "here"]) == 2
     assert "SW-S17" in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from fsspec.implementations.memory import MemoryFileSystem
 
+from memory_store import use_memory
 from object_server import png
 from seewhy.data.batching import load_batches
 from seewhy.data.clip_folder import ClipFolder
@@ -38,11 +39,8 @@ TREE = {
 
 @pytest.fixture(autouse=True)
 def _own_stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(stores, "_open", {})
+    use_memory(monkeypatch, tmp_path / "cache")
     monkeypatch.setattr(stores, "PAUSES", (0.0,))
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     monkeypatch.setattr(Named, "store", {})
     monkeypatch.setattr(Failing, "failures", 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -11,11 +10,11 @@ import pytest
 from pipeline_samples import Pictures, after, conv_net, ids
 
 import seewhy
+from memory_store import use_memory
 from seewhy.pipeline import mirror
 from seewhy.pipeline.lease import LEASE, Lease
 from seewhy.pipeline.remote_output import fetch_run, staging_of
 from seewhy.pipeline.sent_marks import SENT, Mark, SentMarks
-from seewhy.remote import stores
 from seewhy.remote.address import Address
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.folder_store import FolderStore
@@ -30,14 +29,9 @@ NAMES = ids(4)
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(stores, "_open", {})
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_memory(monkeypatch, tmp_path / "first")
     monkeypatch.setattr("seewhy.pipeline.lease.SETTLING_SECONDS", 0.0)
-    on_machine("first", tmp_path, monkeypatch)
-    yield
-    system = fsspec.filesystem("memory")
-    if system.exists("/copies"):
-        system.rm("/copies", recursive=True)
 
 
 def on_machine(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

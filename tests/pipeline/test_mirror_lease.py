@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from pathlib import Path
 
-import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from memory_store import use_memory
 from seewhy.pipeline import lease as leases
 from seewhy.pipeline.lease import LEASE, STALE_SECONDS, holding, require_free
 from seewhy.remote import stores
@@ -20,13 +20,9 @@ FOLDER = FolderStore(Address("memory", "leases/run"))
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(stores, "_open", {})
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_memory(monkeypatch, tmp_path)
     monkeypatch.setattr(leases, "SETTLING_SECONDS", 0.0)
-    yield
-    system = fsspec.filesystem("memory")
-    if system.exists("/leases"):
-        system.rm("/leases", recursive=True)
 
 
 def said() -> dict[str, object]:

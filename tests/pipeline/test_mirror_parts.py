@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -10,9 +9,9 @@ import pytest
 from pipeline_samples import Pictures, conv_net, ids
 
 import seewhy
+from memory_store import use_memory
 from seewhy.pipeline.merge import merge
 from seewhy.pipeline.remote_output import fetch_run, require_usable
-from seewhy.remote import stores
 from seewhy.remote.address import Address
 from seewhy.store.part import Part
 from seewhy.values import StoreError
@@ -23,14 +22,9 @@ GIVEN = {"generate_attention": False, "generate_report": False, "render": "none"
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(stores, "_open", {})
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_memory(monkeypatch, tmp_path / "machine")
     monkeypatch.setattr("seewhy.pipeline.lease.SETTLING_SECONDS", 0.0)
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "machine"))
-    yield
-    system = fsspec.filesystem("memory")
-    if system.exists("/pieces"):
-        system.rm("/pieces", recursive=True)
 
 
 def explain(part: Part | None = None) -> seewhy.Summary:

@@ -12,6 +12,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from memory_store import use_memory
 from seewhy.pipeline.remote_output import fetch_run, require_usable
 from seewhy.remote import stores
 from seewhy.remote.address import Address
@@ -21,11 +22,8 @@ from seewhy.values import StoreError
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
     """Where a run is, or all of one that matters here."""
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "machine"))
-    monkeypatch.setattr(stores, "_open", {})
+    use_memory(monkeypatch, tmp_path / "machine")
     monkeypatch.setattr(stores, "PAUSES", (0.0,))
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     fsspec.filesystem("memory").pipe_file("/refusing/run/manifest.json", b"{}")
     return Address("memory", "refusing/run")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -10,11 +9,11 @@ import pytest
 from pipeline_samples import Pictures, after, conv_net, ids, snapshot
 
 import seewhy
+from memory_store import use_memory
 from seewhy.pipeline import lease as leases
 from seewhy.pipeline import mirror
 from seewhy.pipeline.lease import LEASE
 from seewhy.pipeline.remote_output import fetch_run, output_address, staging_of
-from seewhy.remote import stores
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.folder_store import FolderStore
 from seewhy.store.lock import DirectoryLock
@@ -26,14 +25,8 @@ NAMES = ids(9)
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine of its own, and a store that is empty before and after."""
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "machine"))
-    monkeypatch.setattr(stores, "_open", {})
-    yield
-    system = fsspec.filesystem("memory")
-    if system.exists("/bucket"):
-        system.rm("/bucket", recursive=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_memory(monkeypatch, tmp_path / "machine")
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ import fsspec
 import numpy as np
 import pytest
 import torch
-from fsspec.implementations.memory import MemoryFileSystem
 from pipeline_samples import snapshot
 
 import seewhy
+from memory_store import use_memory
 from object_server import SECRET, png, put, served, use
 from seewhy.data.image_folder import ImageFolder
-from seewhy.remote import stores
 from toys import ConvNet
 
 FILES = {f"val/{name}/{number}.png": png(number) for number, name in enumerate(("cat", "cat", "dog", "dog"))}
@@ -30,19 +29,14 @@ def colour_net() -> ConvNet:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SEEWHY_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(stores, "_open", {})
+    use_memory(monkeypatch, tmp_path / "cache")
     for name, content in FILES.items():
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(content)
     return tmp_path / "set"
 
 
-def test_of_a_store_that_tells_no_version_every_byte_is_the_same(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+def test_of_a_store_that_tells_no_version_every_byte_is_the_same(folder: Path, tmp_path: Path) -> None:
     for name, content in FILES.items():
         fsspec.filesystem("memory").pipe_file(f"/set/{name}", content)
     seewhy.run(colour_net(), ImageFolder(folder, 16), tmp_path / "local", **SETTINGS)
