@@ -70,7 +70,7 @@ def whole(parts: Path, merge_child: Runner, tmp_path_factory: pytest.TempPathFac
     return snapshot(root)
 
 
-def own(files: dict[str, bytes]) -> dict[str, bytes]:
+def without_parts(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in files.items() if not name.startswith("parts/")}
 
 
@@ -111,9 +111,9 @@ def test_killed_while_parts_are_deleted_it_goes_on(
     root = Path(shutil.copytree(parts, tmp_path / "run"))
     assert merge_child(root, remove=True, failpoint=failpoint) == KILLED
     assert merge_child(root) == 0
-    assert own(snapshot(root)) == own(whole)
+    assert without_parts(snapshot(root)) == without_parts(whole)
     assert merge_child(root, remove=True) == 0
-    assert snapshot(root) == own(whole)
+    assert snapshot(root) == without_parts(whole)
 
 
 def test_killed_again_and_again_after_each_shard_it_still_ends(
