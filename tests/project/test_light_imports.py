@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 from source_tree import ROOT
 
 HEAVY = ("torch", "torchvision", "timm", "hydra", "omegaconf", "lightning", "pytorch_lightning", "sklearn", "nibabel")
 
+UNASKED = {"hydra", "omegaconf", "lightning", "pytorch_lightning", "sklearn", "nibabel"}
+ROOMS = (
+    "capture", "methods", "models", "data", "pipeline", "multi_input", "training", "features", "metrics", "inspection",
+)  # fmt: skip
+
 
 def heavy_modules_after(statement: str) -> set[str]:
     """The heavy packages in ``sys.modules`` once the statement has run."""
     program = f"{statement}\nimport sys\nsys.stdout.write(' '.join(set({HEAVY!r}) & set(sys.modules)))"
+    return set(said_by(program).split())
+
+
+def heavy_modules_after_each(rooms: Sequence[str]) -> dict[str, set[str]]:
+    """The heavy packages in ``sys.modules`` as each room was imported, in one interpreter."""
+    program = (
+        f"import importlib, json, sys\nfound = {{}}\nfor room in {rooms!r}:\n"
+        "    importlib.import_module(f'seewhy.{room}')\n"
+        f"    found[room] = sorted(set({HEAVY!r}) & set(sys.modules))\nsys.stdout.write(json.dumps(found))"
+    )
+    return {room: set(brought) for room, brought in json.loads(said_by(program)).items()}
+
+
+def said_by(program: str) -> str:
+    """What a fresh interpreter prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return done.stdout
 
 
 def test_what_came_along_is_seen() -> None:
@@ -36,21 +58,8 @@ def test_a_light_room_brings_nothing_heavy(room: str) -> None:
     assert heavy_modules_after(every_module) == set()
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        "capture",
-        "methods",
-        "models",
-        "data",
-        "pipeline",
-        "multi_input",
-        "training",
-        "features",
-        "metrics",
-        "inspection",
-    ],
-)
-def test_importing_a_room_brings_neither_hydra_nor_an_extra(room: str) -> None:
-    brought = heavy_modules_after(f"import seewhy.{room}")
-    assert brought & {"hydra", "omegaconf", "lightning", "pytorch_lightning", "sklearn", "nibabel"} == set()
+def test_importing_a_room_brings_neither_hydra_nor_an_extra() -> None:
+    """One interpreter imports them all, one after the other: what none of them brings together, none brings alone."""
+    found = heavy_modules_after_each(ROOMS)
+    assert tuple(found) == ROOMS
+    assert {room: sorted(brought & UNASKED) for room, brought in found.items() if brought & UNASKED} == {}
