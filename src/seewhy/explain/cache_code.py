@@ -51,18 +51,33 @@ def class_token(kind: type, tokens: Tokens) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def function_token(function: FunctionType, tokens: Tokens, deep: int = 0) -> str:
-    """A function's code, defaults and what it closes over; of your own code also all that it reads by global names.
+def member_token(function: FunctionType, tokens: Tokens) -> str:
+    """A function as an installed package made it: its code, and the code and plain values that it holds."""
+    return f"{_code_of(function)}{[tokens.of_installed(one) for one in _held_by(function)]}"
 
-    Raises ``CannotBeKeyedError`` for what is read and cannot be looked into.
+
+def function_token(function: FunctionType, tokens: Tokens, deep: int = 0) -> str:
+    """A function's code and all that it holds: defaults, what it closes over, attributes.
+
+    Of your own code also all that it reads by global names. A function of an installed package may have been made for
+    you around something of yours, as ``torch.func.vmap`` does.
+
+    Raises ``CannotBeKeyedError`` for what cannot be looked into.
     """
-    held = [function.__defaults__, function.__kwdefaults__, *_cells(function)]
-    code = f"{function.__qualname__}[{code_digest(function.__code__)}]"
+    code = _code_of(function)
     if installed(function.__globals__.get("__name__")) is not None:  # not __module__, which a wrapper copies
-        return f"{code}{[tokens.of_installed(one) for one in held]}"
+        return f"{code}{[tokens.of_wrapped(one, deep) for one in _held_by(function)]}"
     _require_no_own_imports(function)
     read = [(chain, _read(function, chain, tokens, deep)) for chain in globals_read(function.__code__)]
-    return f"{code}{tokens.of(held, deep)}{read}"
+    return f"{code}{tokens.of(_held_by(function), deep)}{read}"
+
+
+def _code_of(function: FunctionType) -> str:
+    return f"{function.__qualname__}[{code_digest(function.__code__)}]"
+
+
+def _held_by(function: FunctionType) -> list[Any]:
+    return [function.__defaults__, function.__kwdefaults__, *_cells(function), *vars(function).items()]
 
 
 def _cells(function: FunctionType) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from seewhy.explain.cache_bytecode import installed
 from seewhy.explain.cache_canonical import CannotBeKeyedError, content_of_array, content_of_tensor
-from seewhy.explain.cache_code import PLAIN_MEMBERS, class_token, function_token, named
+from seewhy.explain.cache_code import PLAIN_MEMBERS, class_token, function_token, member_token, named
 
 DEEPEST: Final = 40
 MOST: Final = 50_000
@@ -45,7 +45,7 @@ class Tokens:
     def __init__(self, modules: Mapping[int, str]) -> None:
         self._modules = modules
         self._above: dict[int, int] = {}
-        self._told: dict[int, tuple[Any, str]] = {}
+        self._told: dict[tuple[int, str], tuple[Any, str]] = {}
         self._left = MOST
 
     def of(self, value: Any, deep: int = 0) -> str:
@@ -94,11 +94,22 @@ class Tokens:
             return self.of_installed(value.__func__)
         if isinstance(value, property):
             return f"{[self.of_installed(one) for one in (value.fget, value.fset)]}"
-        if isinstance(value, FunctionType) or type(value) in PLAIN_MEMBERS:
+        if isinstance(value, FunctionType):
+            if installed(value.__globals__.get("__name__")) is None:
+                return self.of(value)
+            return self._once(value, lambda: member_token(value, self), "member")
+        if type(value) in PLAIN_MEMBERS:
             return self.of(value)
         if isinstance(value, MethodType):
             return self.of_installed(value.__func__)
         return named(value) if isinstance(value, type) else named(type(value))
+
+    def of_wrapped(self, value: Any, deep: int) -> str:
+        """What a function of an installed package was made around: of that package's own no more than its names."""
+        own = (
+            isinstance(value, type | ModuleType) and installed(getattr(value, "__module__", value.__name__)) is not None
+        )
+        return self.of_installed(value) if own else self.of(value, deep)
 
     def class_of(self, kind: type) -> str:
         """A class: its name and version where it is installed, else everything it holds."""
@@ -107,12 +118,13 @@ class Tokens:
             return f"{named(kind)} {version}"
         return self._once(kind, lambda: class_token(kind, self))
 
-    def _once(self, value: Any, tell: Callable[[], str]) -> str:
+    def _once(self, value: Any, tell: Callable[[], str], how: str = "") -> str:
         """The text for what is met again and again, such as a class; it is kept, so that its ``id`` stays its own."""
-        if id(value) not in self._told:
-            self._told[id(value)] = (value, f"{value.__qualname__} again")
-            self._told[id(value)] = (value, tell())
-        return self._told[id(value)][1]
+        key = (id(value), how)
+        if key not in self._told:
+            self._told[key] = (value, f"{value.__qualname__} again")
+            self._told[key] = (value, tell())
+        return self._told[key][1]
 
     def _of_module(self, module: nn.Module) -> str:
         if id(module) not in self._modules:
@@ -125,11 +137,11 @@ class Tokens:
             return self._once(value, lambda: function_token(value, self, deep))
         if isinstance(value, MethodType):
             return f"method({self.of(value.__func__, deep)},{self.of(value.__self__, deep)})"
-        if isinstance(value, functools.partial):
+        if type(value) is functools.partial:
             return f"partial({self.of((value.func, value.args, dict(value.keywords)), deep)})"
         if isinstance(value, staticmethod | classmethod):
             return f"{type(value).__name__} {self.of(value.__func__, deep)}"
-        if isinstance(value, property):
+        if type(value) is property:
             return f"property {self.of((value.fget, value.fset), deep)}"
         if isinstance(value, DESCRIPTORS):
             return f"{named(value.__objclass__)}.{value.__name__}"
@@ -153,11 +165,12 @@ class Tokens:
 
     def _of_many(self, value: Any, deep: int) -> str:
         kind = type(value)
-        if isinstance(value, NAMES_ALONE):
+        known = installed(kind.__module__) is not None
+        if known and isinstance(value, NAMES_ALONE):
             return f"{named(kind)} {getattr(value, 'name', '')}"
         if isinstance(value, enum.Enum):
             return f"{self.class_of(kind)}.{value.name}={self.of(value.value, deep)}"
-        if isinstance(value, os.PathLike):
+        if known and isinstance(value, os.PathLike):
             return f"{named(kind)} {os.fspath(value)!r}"
         if isinstance(value, types.GenericAlias | types.UnionType) or kind.__module__ in (
             "typing",
@@ -173,7 +186,7 @@ class Tokens:
             return self._of_builtin_kind(value, deep)
         wrapped = getattr(value, "__wrapped__", None) if kind.__module__ == "functools" else None
         if isinstance(wrapped, FunctionType):
-            return f"{named(kind)} {self.of(wrapped, deep)}"
+            return f"{named(kind)} {self.of((wrapped, _held(value)), deep)}"
         return self._of_object(value, deep)
 
     def _of_builtin_kind(self, value: Any, deep: int) -> str:

@@ -47,7 +47,7 @@ def _ending(adapter: Adapter) -> Iterator[str]:
 
 
 def _determinism(adapter: Adapter, first: Float[Tensor, "b c"]) -> Iterator[str]:
-    second = adapter.trace.logits
+    first, second = first.detach(), adapter.trace.logits.detach()  # a model may enable gradients inside
     largest = float(torch.maximum(first.abs().max(), second.abs().max()))
     difference = float((first - second).abs().max())
     if difference > DETERMINISM_TOLERANCE[adapter.precision] * max(largest, 1.0):
