@@ -289,6 +289,7 @@ def test_file_addresses_are_paths(tmp_path: Path, whole: dict[str, bytes]) -> No
         ("s3://", "SW-S50"),
         ("s3://bucket/../../run", "SW-S50"),
         ("memory://bucket//run", "SW-S50"),
+        ("memory://bucket/run\n", "SW-S50"),
         ("memory://bucket/./run", "SW-S50"),
     ],
 )

@@ -16,6 +16,7 @@ from pipeline_samples import Log, Pictures, conv_net, ids, pictures, rows, snaps
 import seewhy
 from seewhy.cli.progress import outcome_of
 from seewhy.cli.unchanged import Standing
+from seewhy.data.custom import CustomDataset
 from seewhy.pipeline.merge import merge
 from seewhy.pipeline.rendering import Drawable, Rendered, Rendering, Wish
 from seewhy.pipeline.rendering_ground import Previews, Records
@@ -250,6 +251,17 @@ def test_a_record_whose_content_changed_is_told_and_keeps_no_other_from_it(undra
     assert reasons.keys() == {"r01", "A", "a"}
     assert "[SW-R74] its content has changed" in reasons["r01"]
     assert "[SW-R74] the data set has no such record" in reasons["a"]
+
+
+def test_a_store_and_a_disk_cannot_tell_whether_they_hold_the_same(
+    undrawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Pictures([*ids(4), "A", "a"])
+    read = CustomDataset.read
+    monkeypatch.setattr(CustomDataset, "read", lambda self, at: replace(read(self, at), revision="etag:9a03/7"))
+    done = draw(undrawn, data)
+    said = "[SW-R74] the run read it from a disk, and this is a store: whether they hold the same cannot be told"
+    assert {reason for _, reason in done.failures} == {f"RenderError: {said}"}
 
 
 def test_explained_again_it_loses_the_pictures_of_before(undrawn: Path) -> None:

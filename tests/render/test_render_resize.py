@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.render import resize
+from seewhy.render import RenderError, resize
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,12 @@ def test_a_linear_ramp_stays_linear_between_the_outer_centres():
     resized = resize(np.arange(8.0)[None], (1, 32))[0]
     positions = (np.arange(32) + 0.5) / 4 - 0.5
     assert np.allclose(resized, positions.clip(0, 7), atol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((0, 5), (3, 3)), ((), ()), ((2, 2), (3,)), ((2, 2), (0, 3))])
+def test_a_map_without_cells_or_of_other_axes_is_refused(shape, size):
+    with pytest.raises(RenderError, match="SW-R04"):
+        resize(np.zeros(shape), size)
 
 
 def test_the_input_is_not_shared_with_the_result():

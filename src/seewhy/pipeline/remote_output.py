@@ -66,6 +66,12 @@ def output_address(output_dir: str | os.PathLike[str]) -> Address | None:
     """
     with told():
         address = address_of(output_dir)
+    if address is not None and not address.path.isprintable():
+        raise StoreError(
+            "SW-S50",
+            f"{address.path!r} has characters that cannot be seen",
+            fix="write where the run lies without them",
+        )
     if address is not None and (names := {"", ".", ".."}.intersection(address.path.split("/")[1:])):
         written = max(names) or "//"
         raise StoreError(

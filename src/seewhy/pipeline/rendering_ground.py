@@ -6,16 +6,19 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from PIL import Image
 
 from seewhy.data.records import Dataset, Space, View, views_of
+from seewhy.remote.versions import is_strong
 from seewhy.render.errors import RenderError
 from seewhy.store.keys import difference
 from seewhy.store.picture_tables import Over
 from seewhy.values import Json, Preview, RecordRow
+
+AGAIN: Final = "run the same generate_artifacts command again: what has changed is explained again"
 
 Ground = tuple[Callable[[], Mapping[str, View]], Space | None]
 """A record's inputs, made visible in whichever thread asks, and where its voxels lie in its file."""
@@ -55,13 +58,27 @@ class Records:
         """
         position = self._position.get(row.record_id)
         record = None if position is None else self.dataset.read(position)
-        if record is None or record.revision != row.revision:
-            raise RenderError(
-                "SW-R74",
-                "the data set has no such record" if record is None else "its content has changed since the run",
-                fix="run the same generate_artifacts command again: what has changed is explained again",
-            )
+        if record is None:
+            raise RenderError("SW-R74", "the data set has no such record", fix=AGAIN)
+        if record.revision != row.revision:
+            raise _of_other_content(record.revision, row.revision)
         return lambda: views_of(self.dataset, record.inputs), record.space
+
+
+def _of_other_content(here: str, then: str) -> RenderError:
+    """A store tells content by its own tags and a disk by its bytes, which cannot be compared."""
+    if _is_tag(here) == _is_tag(then):
+        return RenderError("SW-R74", "its content has changed since the run", fix=AGAIN)
+    read, now = ("a store", "a disk") if _is_tag(then) else ("a disk", "a store")
+    return RenderError(
+        "SW-R74",
+        f"the run read it from {read}, and this is {now}: whether they hold the same cannot be told",
+        fix="name the data set where the run read it, or leave it out to draw over the previews in the run",
+    )
+
+
+def _is_tag(revision: str) -> bool:
+    return is_strong(revision.rpartition("/")[0])
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def files_below(folder: Address) -> dict[str, RemoteFile]:
     """
     info = is_there(folder)
     if info.get("type") == "file":
-        raise RemoteError("absent", f"{folder} is a file, not a folder", fix="name the folder it lies in")
+        raise _no_folder(folder)
     found = ask(folder, lambda system, path: _found(system, path))
     strange = [name for name in found if _is_strange(name)]
     if strange:
@@ -68,6 +68,16 @@ def files_below(folder: Address) -> dict[str, RemoteFile]:
             fix="rename these objects, or list the files you mean in a manifest",
         )
     return {name: _file(folder, name, found[name]) for name in sorted(found)}
+
+
+def _no_folder(address: Address) -> RemoteError:
+    if address.protocol in ("http", "https"):
+        return RemoteError(
+            "absent",
+            f"{address} is a page: a web server lists no folders",
+            fix="list the files in a table: data=manifest data.path=https://…/table.csv",
+        )
+    return RemoteError("absent", f"{address} is a file, not a folder", fix="name the folder it lies in")
 
 
 def described_all(addresses: Iterable[Address]) -> dict[Address, RemoteFile]:

@@ -57,10 +57,11 @@ def require_values(values: Float[np.ndarray, "*size"], what: str) -> None:
 
 def require_size(values: Float[np.ndarray, "*cells"], size: tuple[int, ...]) -> None:
     """Raise ``SW-R04`` unless ``size`` has a positive length for each axis of ``values``."""
-    if len(size) != values.ndim or min(size) < 1:
+    if not size or len(size) != values.ndim or min(*size, *values.shape) < 1:
         raise RenderError(
             "SW-R04",
-            f"expected a map of {len(size)} axes and positive lengths for the size {tuple(size)}, got {values.shape}",
+            f"expected a map of {len(size)} axes with cells and positive lengths for the size {tuple(size)}, "
+            f"got {values.shape}",
             fix="pass the map of one record, and a size for each of its axes",
         )
 

@@ -56,20 +56,19 @@ def resample(values: Float32[np.ndarray, "*cells"], readings: Sequence[Reading])
     """
     # the axes that grow most come last, so that little is read on the way
     for axis in sorted(range(values.ndim), key=lambda axis: (readings[axis][1] / readings[axis][0], -axis)):
-        values = np.moveaxis(_read_first(np.moveaxis(values, axis, 0), readings[axis]), 0, axis)
-    return np.ascontiguousarray(values)
+        values = _read_axis(values, axis, readings[axis])
+    return values
 
 
-def _read_first(values: Float32[np.ndarray, "length *rest"], reading: Reading) -> Float32[np.ndarray, "count *rest"]:
-    """The first axis read, without products of matrices: their library's threads and the drawing threads would wait
-    for one another.
+def _read_axis(values: Float32[np.ndarray, "*cells"], axis: int, reading: Reading) -> Float32[np.ndarray, "*counts"]:
+    """One axis read, without products of matrices: their library's threads and the drawing threads would wait for one
+    another.
     """
     lower, upper, fraction = _neighbours(*reading)
-    values = np.ascontiguousarray(values)
-    read = values.take(lower, axis=0)
-    step = values.take(upper, axis=0)
+    read = values.take(lower, axis=axis)
+    step = values.take(upper, axis=axis)
     step -= read
-    step *= fraction.reshape(-1, *[1] * (values.ndim - 1))
+    step *= fraction.reshape(-1, *[1] * (values.ndim - 1 - axis))
     read += step
     return read
 
