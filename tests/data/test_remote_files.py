@@ -265,6 +265,7 @@ def test_hugging_face_paths_go_to_its_file_system(monkeypatch: pytest.MonkeyPatc
     ("address", "code", "said"),
     [
         ("s4://bucket/set", "SW-D140", r"no protocol s4:// \(nearest: s3"),
+        ("ftp://host/set", "SW-D140", "ftp:// wants to be told host"),
         ("ftp://me:secret@host/set", "SW-D140", "^ftp://host/set holds a user"),
         ("memory://", "SW-D140", "names no place"),
         ("zip://a::memory://b.zip", "SW-D140", "no single place"),

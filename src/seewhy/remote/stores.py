@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import time
@@ -101,12 +102,31 @@ def _opened(protocol: str) -> Any:
         kind = fsspec.get_filesystem_class(protocol)
     except ImportError as error:
         raise _missing(protocol, error) from error
+    _require_told(protocol, kind)
     try:
         return kind(**_options(protocol), skip_instance_cache=True)
     except ImportError as error:
         raise _missing(protocol, error) from error
     except Exception as error:  # as in `ask`
         raise failure_of(error, f"{protocol}://", protocol) from error
+
+
+def _require_told(protocol: str, kind: type[Any]) -> None:
+    """Refuse a protocol whose file system wants more than addresses say, as the host of ``ftp://``."""
+    from fsspec.config import conf
+
+    wanted = [
+        one.name
+        for one in list(inspect.signature(kind.__init__).parameters.values())[1:]
+        if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    ]
+    if lacking := [name for name in wanted if name not in conf.get(protocol, {})]:
+        variables = ", ".join(f"FSSPEC_{protocol.upper()}_{name.upper()}" for name in lacking)
+        raise RemoteError(
+            "address",
+            f"{protocol}:// wants to be told {', '.join(lacking)}, which it does not take from an address",
+            fix=f"set {variables} in the environment",
+        )
 
 
 def _options(protocol: str) -> dict[str, Any]:
