@@ -10,10 +10,9 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from seewhy.data.records import RecordRef
@@ -60,19 +59,24 @@ def principal_table(reader: RunReader, key: str, index: Sequence[RecordRef]) -> 
     """
     principal = principal_of_chunks(lambda: (vectors for _, _, vectors in _chunks(reader, key)), 2)
     axes = axis_names(principal.explained)
-    # as Arrow from the start: the names of many records are several times as much in Python
-    ids, splits, places = [], [], []
-    for split, names, vectors in _chunks(reader, key):
-        ids.append(pa.array(names, pa.string()))
-        splits.append(pa.repeat(pa.scalar(split, pa.string()), len(names)))
-        places.append(principal.project(vectors).float().numpy())
-    table = projection_table(
-        pa.concat_arrays(ids),
-        pa.concat_arrays(splits),
-        np.concatenate(places),
+    place, names = {ref.record_id: at for at, ref in enumerate(index)}, sorted(reader.splits)
+    # not as Python's texts, of which many take several times as much
+    ids: list[pa.StringArray] = []
+    split, rank, found = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    for name, record_ids, vectors in _chunks(reader, key):
+        ids.append(pa.array(record_ids, pa.string()))
+        split.append(np.full(len(record_ids), names.index(name), np.int32))
+        rank.append(np.array([place.get(record_id, len(index)) for record_id in record_ids]))
+        found.append(principal.project(vectors).float().numpy())
+    del place
+    order = np.lexsort((np.concatenate(rank), np.concatenate(split)))
+    splits = pa.DictionaryArray.from_arrays(np.concatenate(split)[order], pa.array(names, pa.string()))
+    return projection_table(
+        pa.concat_arrays(ids).take(order),
+        splits.cast(pa.string()),
+        np.concatenate(found)[order],
         {"method": "pca", "axes": axes, "layer": key.partition("@")[2]},
     )
-    return table.take(_order(table, index))
 
 
 def projection_table(
@@ -106,14 +110,6 @@ def axis_names(explained: Sequence[float]) -> list[str]:
     """
     shares = ["nothing varies" if math.isnan(share) else f"{100 * share:.0f} %" for share in explained]
     return [*(f"PC {number} ({share})" for number, share in enumerate(shares, 1)), *["none"] * (2 - len(shares))]
-
-
-def _order(table: pa.Table, index: Sequence[RecordRef]) -> Integer[np.ndarray, " rows"]:
-    """Which row comes first, second, …: splits by name, records by their place in the data set."""
-    known = pa.array((ref.record_id for ref in index), pa.string())
-    place = pc.fill_null(pc.index_in(table["record_id"], known), len(index)).to_numpy()
-    split = pc.rank(table["split"], tiebreaker="min").to_numpy()
-    return np.lexsort((place, split))
 
 
 def _chunks(reader: RunReader, key: str) -> Iterator[tuple[str, list[str], Num[Tensor, "m d"]]]:
