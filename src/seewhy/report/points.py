@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 from seewhy.report.errors import ReportError
 from seewhy.report.map_codes import number
 from seewhy.values import Json
+
+AT_ONCE: Final = 8192
+"""Points that are Python's objects at a time: a page shows some thousand of a run's millions."""
 
 
 def projections(root: Path) -> list[Path]:
@@ -30,25 +33,32 @@ def points_json(path: Path, places: Mapping[tuple[str, str], int]) -> dict[str, 
         ReportError: ``SW-P02``, the file is damaged.
     """
     try:
-        table = pq.read_table(path, columns=["record_id", "split", "x", "y"])
-        said: Mapping[str, Any] = json.loads((table.schema.metadata or {})[b"seewhy"])
-        layer, axes = said.get("layer"), [str(axis) for axis in said["axes"]]
-        name = str(said["method"]).upper() + _of_what(path.stem)
-        columns = [table[column].to_pylist() for column in ("split", "record_id", "x", "y")]
+        with pq.ParquetFile(path) as file:
+            said: Mapping[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"seewhy"])
+            layer, axes = said.get("layer"), [str(axis) for axis in said["axes"]]
+            name = str(said["method"]).upper() + _of_what(path.stem)
+            found = _found(file, places)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise ReportError(
             "SW-P02",
             f"{path.parent.name}/{path.name} of the run is damaged: {error}",
             fix="delete it and run the same command again: it is made again from the shards",
         ) from error
-    found: dict[str, list[Json]] = {"x": [], "y": [], "record": []}
-    for split, record_id, x, y in zip(*columns, strict=True):
-        place = places.get((split, record_id))
-        if place is not None and number(x) is not None and number(y) is not None:
-            found["x"].append(_rough(x))
-            found["y"].append(_rough(y))
-            found["record"].append(place)
     return {"name": name, "axes": axes, "layer": layer, **found}
+
+
+def _found(file: pq.ParquetFile, places: Mapping[tuple[str, str], int]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {"x": [], "y": [], "record": []}
+    names = ["split", "record_id", "x", "y"]
+    for some in file.iter_batches(AT_ONCE, columns=names):
+        columns = [some[column].to_pylist() for column in names]
+        for split, record_id, x, y in zip(*columns, strict=True):
+            place = places.get((split, record_id))
+            if place is not None and number(x) is not None and number(y) is not None:
+                found["x"].append(_rough(x))
+                found["y"].append(_rough(y))
+                found["record"].append(place)
+    return found
 
 
 def _of_what(stem: str) -> str:
