@@ -119,6 +119,7 @@ def test_kills_at_random_moments(tmp_path: Path, run_child: Runner, uninterrupte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_two_hundred_kills_at_random_moments(
     tmp_path: Path, run_child: Runner, uninterrupted: dict[str, bytes]
 ) -> None:
