@@ -13,7 +13,7 @@ from seewhy.remote.address import address_of
 from seewhy.remote.failures import RemoteError
 from seewhy.remote.stores import file_system
 from seewhy.store.part import part_of
-from seewhy.store.parts import require_merged, require_part_fits
+from seewhy.store.parts import require_place
 from seewhy.values import CheckpointError, DataError
 
 DATA_CODES: Final = {"address": "SW-D140", "package": "SW-D141"}
@@ -72,9 +72,5 @@ def _require_place(output_dir: str, shard: object) -> None:
     part = None if shard is None else part_of(shard)
     if (address := output_address(output_dir)) is not None:
         require_usable(address, part)
-        return
-    root = output_path(output_dir)
-    if part is None:
-        require_merged(root)
     else:
-        require_part_fits(root, part)
+        require_place(output_path(output_dir), part)

@@ -34,7 +34,7 @@ from seewhy.pipeline.stage import Task
 from seewhy.pipeline.summary import Failure, Summary, tally
 from seewhy.profiling.profiler import PerformanceProfiler
 from seewhy.store.layout import committed_shards
-from seewhy.store.parts import require_merged, require_part_fits
+from seewhy.store.parts import require_place
 from seewhy.store.picture_tables import present_tables
 from seewhy.store.receipts import NOT_DRAWN
 from seewhy.store.run_directory import RunDirectory
@@ -163,10 +163,7 @@ def _placed(output_dir: str | Path, settings: Settings, observer: Observer) -> I
             yield root, Sending(observer, mirror)
         return
     path = output_path(output_dir)
-    if part is None:
-        require_merged(path)
-    else:
-        require_part_fits(path, part)
+    require_place(path, part)
     yield path if part is None else part.place(path), observer
 
 

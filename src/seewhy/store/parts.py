@@ -65,6 +65,18 @@ def require_of_these(place: object, part: Part, there: Iterable[Part], *, has_ru
         )
 
 
+def require_place(root: Path, part: Part | None) -> None:
+    """Refuse a run, or one part of it, that would get in the way of what is in ``root``.
+
+    Raises:
+        StoreError: as :func:`require_merged` for a whole run, as :func:`require_part_fits` for a part.
+    """
+    if part is None:
+        require_merged(root)
+    else:
+        require_part_fits(root, part)
+
+
 def require_merged(root: Path) -> None:
     """Refuse to compute in ``root`` what its parts hold already.
 
